@@ -1,0 +1,1 @@
+"""Typed settings, producers, and what later rooms configure."""

@@ -1,0 +1,157 @@
+"""Typed settings, read from the environment once at start. The only place that reads it.
+
+Each field carries its unit and the reason for its default; ``docs/configuration.md`` is made from them
+(`config.document`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HERE: Final = Path(__file__).parent
+
+Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ConfigError(ValueError):
+    """The configuration can't be used. The message names every setting that is missing or wrong, one per line."""
+
+
+def _row(why: str, default: Any = ..., unit: str = "") -> Any:  # noqa: ANN401 - as pydantic's own Field
+    extra = {"unit": unit} if unit else None
+    return Field(default, description=why, json_schema_extra=extra)
+
+
+class Settings(BaseSettings):
+    """Everything that varies between deployments."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, env_ignore_empty=True)
+
+    # What it is
+    environment: Literal["production", "development"] = _row(
+        "Production turns the 48-hour window on and refuses plain-text transports.", "production"
+    )
+    mode: Literal["dry_run", "live"] = _row("What is asked for; guardrails may make it dry run all the same.", "dry_run")
+    app_base_url: str = _row("How others reach this service; shown by /canary.", "http://127.0.0.1:8000")
+    build_id: str = _row("Which build this is, for reports.", "unknown")
+    host: str = _row("Address that the HTTP server binds; loopback unless a proxy stands in front.", "127.0.0.1")
+    port: Port = _row("Port of the HTTP server; worker i of one command adds i, and 0 takes a free one.", 8000)
+    launched_at: AwareDatetime | None = _row(
+        "Launch time, RFC 3339; in production an unset one means inside the window.", None
+    )
+
+    # Flags
+    disable_send: bool = _row("Nothing leaves the house.", default=True)
+    promo_sends: bool = _row("Promotional messages may go out.", default=False)
+    retries_enabled: bool = _row("Transient failures are retried.", default=True)
+    rate_limit_enabled: bool = _row("The cap binds. Can't be turned off inside the window.", default=True)
+    ab_testing: bool = _row("Template variants by hash; off means the control variant.", default=False)
+
+    # Kafka
+    kafka_bootstrap: str | None = _row("Brokers, host:port,…; unset in development starts the embedded broker.", None)
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _row(
+        "How to talk to the brokers.", "PLAINTEXT"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _row("With SASL only.", "PLAIN")
+    kafka_sasl_username: str | None = _row("With SASL only.", None)
+    kafka_sasl_password: SecretStr | None = _row("With SASL only.", None)
+    kafka_ssl_ca_file: Path | None = _row("CA bundle of the brokers; unset means the system's.", None)
+    topic_prefix: str = _row("Put before every topic and group name, so that deployments may share a cluster.", "")
+    topic_replication: int = _row("Replicas of a topic that `topics apply` creates; -1 is the broker's default.", -1)
+    kafka_session_timeout: Seconds = _row("A worker that is silent for so long loses its partitions.", 10.0, "s")
+    kafka_heartbeat_interval: Seconds = _row("At most a third of the session timeout.", 3.0, "s")
+    kafka_rebalance_timeout: Seconds = _row("How long a rebalance of the agents' group may take.", 60.0, "s")
+    ingest_max_poll_interval: Seconds = _row(
+        "A held topic isn't fetched; Faust's client would leave the group after this, so it is days.", 604_800.0, "s"
+    )
+    dispatch_max_poll_interval: Seconds = _row(
+        "Time between polls of the dispatcher; librdkafka's rebalance timeout, too.", 300.0, "s"
+    )
+    commit_interval: Seconds = _row("How often offsets are committed; what is lost to a crash is done again.", 1.0, "s")
+    kafka_probe_every: Seconds = _row("How often the brokers are asked whether they are there.", 2.0, "s")
+    kafka_probe_timeout: Seconds = _row("A broker that takes longer counts as away.", 3.0, "s")
+
+    # Publishing
+    publish_max_in_flight: int = _row("Records sent and not yet confirmed; beyond it the agents wait.", 5000, "records")
+    publish_timeout: Seconds = _row("The broker's time to confirm a record; then the process ends with 1.", 120.0, "s")
+    publish_stall_after: Seconds = _row("An unconfirmed record older than this turns /readyz to 503.", 5.0, "s")
+    publish_refused_for: Seconds = _row("A refused topic is tried again for so long; then the process ends.", 30.0, "s")
+    drain_timeout: Seconds = _row("Time for outputs in flight when partitions are taken away.", 5.0, "s")
+    shutdown_timeout: Seconds = _row("Time from SIGTERM to the end; must stay below the platform's own.", 8.0, "s")
+    watchdog_after: Seconds = _row("Records waiting and no progress for so long ends the process.", 60.0, "s")
+
+    # Trust
+    producers_file: Path = _row("Who may produce what, and where their keys are.", HERE / "producers.toml")
+    jwks_refresh_every: Seconds = _row("How often each key set is fetched, after success and failure alike.", 10.0, "s")
+    jwks_timeout: Seconds = _row("Time for one fetch.", 5.0, "s")
+    jwks_max_bytes: int = _row("A larger key set is refused.", 262_144, "bytes")
+    jwks_max_age: Seconds = _row("Cached keys verify for so long while their server is away.", 86_400.0, "s")
+    gate1_fresh_for: Seconds = _row("Gate 1 is GREEN for so long after its keys were last fetched.", 60.0, "s")
+
+    # Providers
+    smtp_url: SecretStr | None = _row("smtp://[user:password@]host:port or smtps://…; needed for live e-mail.", None)
+    smtp_timeout: Seconds = _row("Deadline of one mail.", 20.0, "s")
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _legal_prefix(cls, value: str) -> str:
+        if not all(character.isalnum() or character in "._-" for character in value):
+            raise ValueError("only letters, digits, '.', '_' and '-' may stand in a topic's name")
+        return value
+
+    @property
+    def production(self) -> bool:
+        """Whether this is the real thing."""
+        return self.environment == "production"
+
+
+def load(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of any type
+    """Read and validate the environment; ``overrides`` win over it.
+
+    Raises:
+        ConfigError: one message that names every missing or wrong setting.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"  {str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigError("these settings are wrong:\n" + "\n".join(lines)) from None
+    problems = _conflicts(settings)
+    if problems:
+        raise ConfigError("these settings are wrong:\n" + "\n".join(f"  {line}" for line in problems))
+    return settings
+
+
+def _conflicts(s: Settings) -> list[str]:
+    problems = []
+    if s.production and s.kafka_bootstrap is None:
+        problems.append("KAFKA_BOOTSTRAP: required in production (ENVIRONMENT=development starts the embedded broker)")
+    if s.kafka_security_protocol.startswith("SASL") and not (s.kafka_sasl_username and s.kafka_sasl_password):
+        problems.append("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…")
+    if s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout:
+        problems.append("KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT")
+    if s.dispatch_max_poll_interval < s.kafka_session_timeout:
+        problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
+    if not s.producers_file.is_file():
+        problems.append(f"PRODUCERS_FILE: there is no file {s.producers_file}")
+    if s.mode == "live" and not s.disable_send and s.smtp_url is None:
+        problems.append("SMTP_URL: required with MODE=live and DISABLE_SEND=false")
+    problems += _smtp_problems(s)
+    return problems
+
+
+def _smtp_problems(s: Settings) -> list[str]:
+    if s.smtp_url is None:
+        return []
+    parts = urlsplit(s.smtp_url.get_secret_value())
+    try:
+        usable = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        usable = False
+    return [] if usable else ["SMTP_URL: must be smtp://[user:password@]host:port or smtps://…"]

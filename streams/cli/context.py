@@ -1,0 +1,24 @@
+"""What commands share: settings, and a broker to talk to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config import settings as config
+from config.settings import Settings
+from streams.cli.exits import Exit, fail
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of any type
+    """The settings, or the end of the command with a message that names all that is wrong."""
+    try:
+        return config.load(**overrides)
+    except config.ConfigError as error:
+        fail(str(error), Exit.CANNOT_LOAD)
+
+
+def require_bootstrap(settings: Settings) -> str:
+    """The brokers' address, or the end of the command."""
+    if settings.kafka_bootstrap is None:
+        fail("KAFKA_BOOTSTRAP is not set: which Kafka should this talk to (host:port,…)?", Exit.USAGE)
+    return settings.kafka_bootstrap

@@ -1,0 +1,29 @@
+"""`comcenter`: one command for producers, operators and CI.
+
+Exit codes: 0 fine, 1 crash, 2 usage, 100 findings, 102 could not load or connect.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from streams.cli import run_command, topics_command
+
+app = typer.Typer(
+    name="comcenter",
+    help=__doc__,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run_command.run)
+app.add_typer(topics_command.app, name="topics")
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

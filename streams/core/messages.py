@@ -1,0 +1,174 @@
+"""What travels between the steps: a render order, a rendered message, a receipt; and their JSON.
+
+Each has a schema under ``schemas/records/``; a reader that finds something else raises `UnreadableError`, which the
+topology turns into a dead letter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+import orjson
+
+from streams.core.reasons import Suppression
+
+
+class Mode(StrEnum):
+    """Whether messages may leave the house."""
+
+    DRY_RUN = "dry_run"
+    LIVE = "live"
+
+
+class Category(StrEnum):
+    """From the template registry, never from the payload."""
+
+    TRANSACTIONAL = "transactional"
+    PROMOTIONAL = "promotional"
+
+
+class State(StrEnum):
+    """What became of a message, finally."""
+
+    SENT = "sent"
+    SIMULATED = "simulated"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+
+
+class UnreadableError(ValueError):
+    """An internal record does not have the shape that this build reads."""
+
+
+def dispatch_id(*, event_id: str, recipient_id: str, channel: str, template: str) -> str:
+    """The identity of one message: 32 hex digits of SHA-256 over its four coordinates, unambiguously joined."""
+    coordinates = orjson.dumps([event_id, recipient_id, channel, template])
+    return hashlib.sha256(coordinates).hexdigest()[:32]
+
+
+class _Json:
+    """To and from JSON, for the flat dataclasses below."""
+
+    __slots__ = ()
+
+    def encode(self) -> bytes:
+        """The record's value, UTF-8 JSON."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def decode(cls, value: bytes | None) -> Self:
+        """Read a record's value; members that this build doesn't know are left aside, so that a newer one may add some.
+
+        Raises:
+            UnreadableError: not JSON, not an object, or a member missing or of another kind.
+        """
+        try:
+            body = orjson.loads(value or b"")
+            known = {f.name for f in fields(cls)}  # type: ignore[arg-type] # every subclass is a dataclass
+            return cls(**{name: member for name, member in body.items() if name in known})
+        except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+            raise UnreadableError(f"not a {cls.__name__} record: {type(error).__name__}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The coordinates that every step keeps: which message this is, and where it comes from."""
+
+    dispatch_id: str
+    event_id: str
+    event_type: str
+    event_version: str
+    recipient_id: str
+    channel: str
+    category: Category
+    template: str
+    template_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderOrder(_Json):
+    """Value of ``comms.render``: render this template for this recipient on this channel.
+
+    ``mode`` is the mode in force when the event was appended (``appended_ms``, milliseconds since the epoch).
+    """
+
+    route: Route
+    to: str
+    mode: Mode
+    appended_ms: int
+    occurred_at: str
+    not_after_ms: int | None
+    locale: str | None
+    timezone: str | None
+    data: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "route", _route(self.route))
+        object.__setattr__(self, "mode", Mode(self.mode))
+        _require(str, self.to)
+        _require(int, self.appended_ms)
+        _require(Mapping, self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(_Json):
+    """Value of ``comms.dispatch.<category>``: one rendered text for one recipient on one channel.
+
+    ``sender`` is who it comes from, as the channel names it. ``parts`` maps a part's name (``subject``, ``html``, ``text``) to its text.
+    """
+
+    route: Route
+    to: str
+    mode: Mode
+    appended_ms: int
+    not_after_ms: int | None
+    sender: str
+    parts: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "route", _route(self.route))
+        object.__setattr__(self, "mode", Mode(self.mode))
+        _require(str, self.to)
+        _require(int, self.appended_ms)
+        _require(Mapping, self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt(_Json):
+    """Value of ``comms.receipts``: what became of a message. ``flags`` are those in force at its turn."""
+
+    route: Route
+    state: State
+    reason: Suppression | None
+    mode: Mode
+    attempt: int
+    provider: str | None
+    provider_id: str | None
+    at_ms: int
+    flags: Mapping[str, bool]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "route", _route(self.route))
+        object.__setattr__(self, "state", State(self.state))
+        object.__setattr__(self, "mode", Mode(self.mode))
+        if self.reason is not None:
+            object.__setattr__(self, "reason", Suppression(self.reason))
+
+
+def _route(value: Route | Mapping[str, Any]) -> Route:
+    if isinstance(value, Route):
+        return value
+    known = {f.name for f in fields(Route)}
+    members = {name: member for name, member in value.items() if name in known}
+    for member in members.values():
+        _require(str, member)
+    return Route(**{**members, "category": Category(members["category"])})
+
+
+def _require(kind: type, value: object) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}")

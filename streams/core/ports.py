@@ -1,0 +1,49 @@
+"""The ports: what the shell needs from the outside world, as small protocols. Adapters implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.core.keys import KeySet, KeySetError
+from streams.core.messages import Message
+
+__all__ = ["Delivered", "Delivery", "KeySet", "KeySetError", "KeySetParser", "Refused", "Sender", "Unknown"]
+
+KeySetParser = Callable[[bytes], KeySet]
+"""Bytes to keys; raises `KeySetError`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The provider took the message."""
+
+    provider: str
+    provider_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The provider said no, so it surely was not sent. ``code`` is the provider's own, without addresses."""
+
+    code: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The call began and its end was not seen: it may or may not have been sent."""
+
+    what: str
+
+
+Delivery = Delivered | Refused | Unknown
+
+
+class Sender(Protocol):
+    """One channel's provider."""
+
+    async def send(self, message: Message) -> Delivery:
+        """Hand over one message; never raises for what a provider may do."""
+

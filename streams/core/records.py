@@ -1,0 +1,51 @@
+"""What goes in and what comes out: a record read from a topic, and a record to be written to one.
+
+Topic names here are logical (``comms.render``); the shell adds and removes the deployment's prefix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+TRACEPARENT = "traceparent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One consumed record.
+
+    ``timestamp_ms`` is what the record carries; ``appended_ms`` is the time it is judged by (milliseconds since the
+    epoch): the broker's append time where the record says that its time is the broker's, else the time of receipt.
+    ``headers`` keeps order and repetitions.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int
+    appended_ms: int
+
+    def trace(self) -> Headers:
+        """The W3C trace context to hand on, if the record carries one (https://www.w3.org/TR/trace-context/)."""
+        return tuple(h for h in self.headers if h[0] == TRACEPARENT)[:1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emit:
+    """One record to produce. Without ``partition`` the key decides."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = field(default=())
+    partition: int | None = None
+
+    def size(self) -> int:
+        """Bytes that count against a topic's record limit, framing aside."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers

@@ -1,0 +1,122 @@
+"""Layer two of trust: the claims of an event JWT, by the contract, judged at the record's append time.
+
+Sources: RFC 7519 (claims), RFC 8725 (best practice). The contract itself is in docs/contract.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from streams.core.jws import read, verify_bytes
+from streams.core.keys import KeySet
+from streams.core.reasons import Reason, Rejected
+from streams.core.records import Record
+
+EVENT_TYPE: Final = "event+jwt"
+AUDIENCE: Final = "auto_com_center"
+ROLE: Final = "SystemService"
+MAX_LIFETIME_S: Final = 900
+SKEW_S: Final = 60
+MAX_JTI: Final = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Producer:
+    """What one issuer is bound to. The key-set URL comes from here, never from a token."""
+
+    issuer: str
+    service: str
+    topic: str
+    types: frozenset[str]
+
+
+class Keys(Protocol):
+    """Where verification finds an issuer's keys; an empty set when there are none."""
+
+    def of(self, issuer: str) -> KeySet:
+        """The keys of ``issuer`` that are usable now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token is checked against: producers by issuer, and keys."""
+
+    producers: Mapping[str, Producer]
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """A verified token. ``event`` is still to be checked against its schema."""
+
+    producer: Producer
+    jti: str
+    event: Mapping[str, Any]
+
+    @property
+    def event_id(self) -> str:
+        """The event's identity: ``<iss>/<jti>``, never the token's text."""
+        return f"{self.producer.issuer}/{self.jti}"
+
+
+def verify(record: Record, rules: TokenRules) -> Claims | Rejected:
+    """Decide whether this record's value is an event that its issuer may have said here and now."""
+    token = read(record.value, token_type=EVENT_TYPE)
+    if isinstance(token, Rejected):
+        return token
+    producer = rules.producers.get(token.payload["iss"]) if isinstance(token.payload.get("iss"), str) else None
+    if producer is None:
+        return Rejected(Reason.TOKEN_ISSUER, "`iss` is not a registered producer")
+    verified = verify_bytes(token, rules.keys.of(producer.issuer))
+    if isinstance(verified, Rejected):
+        return verified
+    claims = token.payload
+    refusal = _binding_fault(claims, producer, record.topic) or _time_fault(claims, record.appended_ms / 1000)
+    if refusal is not None:
+        return refusal
+    return _identified(claims, producer)
+
+
+def _binding_fault(claims: Mapping[str, Any], producer: Producer, topic: str) -> Rejected | None:
+    if producer.topic != topic:
+        return Rejected(Reason.TOKEN_TOPIC, f"this issuer's topic is {producer.topic}")
+    audience = claims.get("aud")
+    if audience != AUDIENCE and not (isinstance(audience, list) and AUDIENCE in audience):
+        return Rejected(Reason.TOKEN_AUDIENCE, f"`aud` must contain `{AUDIENCE}`")
+    if claims.get("sub") != f"service:{producer.service}":
+        return Rejected(Reason.TOKEN_CLAIMS, "`sub` must be `service:<name>` of this issuer")
+    roles = claims.get("roles")
+    if not isinstance(roles, list) or ROLE not in roles:
+        return Rejected(Reason.TOKEN_ROLE, f"`roles` must contain `{ROLE}`")
+    return None
+
+
+def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None:
+    issued, expires = claims.get("iat"), claims.get("exp")
+    if not _number(issued) or not _number(expires):
+        return Rejected(Reason.TOKEN_CLAIMS, "`iat` and `exp` must be numbers")
+    if not 0 < expires - issued <= MAX_LIFETIME_S:
+        return Rejected(Reason.TOKEN_CLAIMS, f"`exp` must be after `iat`, by at most {MAX_LIFETIME_S} s")
+    not_before = claims.get("nbf", issued)
+    if not _number(not_before):
+        return Rejected(Reason.TOKEN_CLAIMS, "`nbf` must be a number")
+    if appended_s >= expires + SKEW_S:
+        return Rejected(Reason.TOKEN_EXPIRED, "`exp` is before the record's append time")
+    if max(issued, not_before) > appended_s + SKEW_S:
+        return Rejected(Reason.TOKEN_NOT_YET_VALID, "`iat` or `nbf` is after the record's append time")
+    return None
+
+
+def _number(value: Any) -> bool:  # noqa: ANN401 - any JSON value may stand here
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _identified(claims: Mapping[str, Any], producer: Producer) -> Claims | Rejected:
+    jti, event = claims.get("jti"), claims.get("event")
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+        return Rejected(Reason.TOKEN_CLAIMS, f"`jti` must be a string of 1 to {MAX_JTI} characters")
+    if not isinstance(event, dict):
+        return Rejected(Reason.TOKEN_CLAIMS, "`event` must be an object")
+    return Claims(producer=producer, jti=jti, event=event)

@@ -1,0 +1,219 @@
+"""The dispatcher: the only step that can't be undone. For each message: gate → claim → send → settle.
+
+A `mode.Service` in the Faust app, with a confluent-kafka consumer and group of its own. The library's calls block, so
+they run in one thread; everything is decided and awaited in the event loop. The claim is the place of the ledger: until
+there is one, a crash between a provider's answer and the commit can repeat a message, so live sending is for
+development only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+from mode import Service
+
+from streams import topics
+from streams.acks import CommitPoints, Source
+from streams.core.dead_letter import dead_letter
+from streams.core.dispatch import Conditions, Send, gate, receipt
+from streams.core.messages import Message, Receipt, UnreadableError
+from streams.core.ports import Delivery, Refused, Sender
+from streams.core.reasons import Reason, Rejected, Stage
+from streams.core.records import Emit, Record
+from streams.holds import Holds
+from streams.publisher import Publisher
+from streams.inbound import from_kafka
+from streams.topology import bug
+from streams.transport import FAUST_LOG
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+POLL_S: Final = 0.2
+BATCH: Final = 200
+
+
+class DispatchObserver(Protocol):
+    """Who counts. Called once per message."""
+
+    def dispatched(self, record: Record, message: Message | None, outcome: Receipt | Rejected) -> None:
+        """A message reached a final state or was given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What a message is decided and sent with."""
+
+    senders: Mapping[str, Sender]
+    conditions: Callable[[], Conditions]
+    observer: DispatchObserver
+
+    async def dispatch(self, record: Record) -> list[Emit]:
+        """One message from record to receipt or dead letter. Total, as the topology's steps are."""
+        message: Message | None = None
+        try:
+            message = Message.decode(record.value)
+            outcome = await self._decide_and_send(message)
+        except UnreadableError as error:
+            outcome = Rejected(Reason.INTERNAL_ERROR, str(error))
+        except Exception as error:  # the one place that catches what nobody foresaw
+            outcome = bug(error, Stage.DISPATCH, record)
+        self.observer.dispatched(record, message, outcome)
+        match outcome:
+            case Receipt():
+                key = outcome.route.event_id.encode()
+                return [Emit(topic=topics.RECEIPTS, key=key, value=outcome.encode(), headers=record.trace())]
+            case Rejected():
+                failed_at_ms = int(self.conditions().now_s * 1000)
+                return [dead_letter(record, outcome, Stage.DISPATCH, failed_at_ms=failed_at_ms)]
+
+    async def _decide_and_send(self, message: Message) -> Receipt | Rejected:
+        conditions = self.conditions()
+        verdict = gate(message, conditions)
+        delivery = await self._send(message) if isinstance(verdict, Send) else None
+        return receipt(message, verdict, delivery, self.conditions() if delivery else conditions)
+
+    async def _send(self, message: Message) -> Delivery:
+        sender = self.senders.get(message.route.channel)
+        if sender is None:
+            return Refused(code=f"no sender is configured for {message.route.channel}", retryable=False)
+        return await sender.send(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What is read, and how. Durations in seconds."""
+
+    topics: Sequence[str]
+    prefix: str
+    commit_interval: float
+    drain_timeout: float
+
+
+class Dispatcher(Service):
+    """Reads the dispatch topics and hands every message to the `Office`; commits what is confirmed."""
+
+    logger = FAUST_LOG
+
+    def __init__(
+        self, consumer: Callable[[], Consumer], publisher: Publisher, office: Office, holds: Holds, reading: Reading
+    ) -> None:
+        super().__init__()
+        self._new_consumer = consumer
+        self._publisher = publisher
+        self._office = office
+        self._holds = holds
+        self._reading = reading
+        self._points = CommitPoints()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="dispatcher")
+        self._finished = asyncio.Event()
+        self._consumer: Consumer | None = None
+        self._paused: set[tuple[str, int]] = set()
+
+    async def on_start(self) -> None:
+        """Join the group."""
+        self._loop = asyncio.get_running_loop()
+        consumer = self._consumer = self._new_consumer()
+        names = [self._reading.prefix + name for name in self._reading.topics]
+        await self._blocking(
+            partial(consumer.subscribe, names, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        )
+
+    @Service.task
+    async def _run(self) -> None:
+        committed_at = self._loop.time()
+        try:
+            while not self.should_stop:
+                for record, source in await self._blocking(self._poll):
+                    await self._publisher.publish(source, await self._office.dispatch(record))
+                if self._loop.time() - committed_at >= self._reading.commit_interval:
+                    await self._blocking(self._commit)
+                    committed_at = self._loop.time()
+        finally:
+            self._finished.set()
+
+    async def on_stop(self) -> None:
+        """Finish the batch at hand, commit what is confirmed, leave the group."""
+        try:
+            await asyncio.wait_for(self._finished.wait(), self._reading.drain_timeout)
+        except TimeoutError:
+            log.warning("dispatcher_stop_timed_out", in_flight=self._publisher.in_flight)
+        if self._consumer is not None:
+            await self._blocking(self._consumer.close)  # calls _revoked, which drains and commits
+        self._executor.shutdown(wait=False)
+
+    async def _blocking(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._executor, call)
+
+    # From here on: in the executor's thread.
+
+    def _poll(self) -> list[tuple[Record, Source]]:
+        consumer = self._consumer
+        assert consumer is not None, "started before it is read"
+        self._apply_holds(consumer)
+        batch = []
+        for message in consumer.consume(BATCH, POLL_S):
+            error = message.error()
+            if error is None:
+                batch.append((from_kafka(message, prefix=self._reading.prefix), self._source(message)))
+            elif error.fatal():
+                raise KafkaException(error)
+            else:
+                log.warning("dispatch_consumer", error=error.name())
+        return batch
+
+    def _source(self, message: KafkaMessage) -> Source:
+        partition = (message.topic() or "", _known(message.partition()))
+        offset = _known(message.offset())
+        return Source(partition, offset, partial(self._points.resolve, partition, offset))
+
+    def _apply_holds(self, consumer: Consumer) -> None:
+        assigned = {(tp.topic, tp.partition) for tp in consumer.assignment()}
+        held = {tp for tp in assigned if self._holds.holds(tp[0].removeprefix(self._reading.prefix))}
+        if pause := held - self._paused:
+            consumer.pause([TopicPartition(*tp) for tp in pause])
+        if resume := (self._paused - held) & assigned:
+            consumer.resume([TopicPartition(*tp) for tp in resume])
+        self._paused = held
+
+    def _commit(self) -> None:
+        due = self._points.due()
+        if not due or self._consumer is None:
+            return
+        offsets = [TopicPartition(*partition, offset) for partition, offset in due.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:  # the next commit, or the next owner, does it again
+            log.warning("dispatch_commit_failed", error=error.args[0].name())
+        else:
+            self._points.committed(due)
+
+    def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._paused = set()
+        log.info("dispatch_assigned", partitions=len(partitions))
+
+    def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Finish what is in flight and commit it while the partitions are still ours; forget the rest."""
+        drained = asyncio.run_coroutine_threadsafe(self._publisher.drain(self._reading.drain_timeout), self._loop)
+        drained.result(self._reading.drain_timeout + 1)
+        self._commit()
+        self._lost(_consumer, partitions)
+
+    def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._loop.call_soon_threadsafe(self._publisher.forget)
+        self._points.forget({(tp.topic, tp.partition) for tp in partitions})
+        self._paused -= {(tp.topic, tp.partition) for tp in partitions}
+
+
+def _known(number: int | None) -> int:
+    assert number is not None, "a consumed record has a place"
+    return number

@@ -1,0 +1,67 @@
+"""From a client library's message to the core's `Record`. A producer's time is never believed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from confluent_kafka import Message as KafkaMessage
+from faust.types import Message as FaustMessage
+
+from streams.core.records import Headers, Record
+
+_FAUST_LOG_APPEND_TIME: Final = 1
+"""Kafka's ``timestampType`` for the broker's append time (https://kafka.apache.org/documentation/#recordbatch)."""
+
+
+def from_faust(message: FaustMessage, *, prefix: str = "", now: Callable[[], float] = time.time) -> Record:
+    """A message of Faust's consumer. ``prefix`` is taken off the topic's name."""
+    headers = message.headers or ()
+    return _record(
+        place=(message.topic.removeprefix(prefix), message.partition, message.offset),
+        content=(message.key, message.value),
+        headers=tuple(headers.items() if isinstance(headers, dict) else headers),
+        timestamp_ms=round((message.timestamp or 0) * 1000),
+        appended_ms=None if message.timestamp_type == _FAUST_LOG_APPEND_TIME else round(now() * 1000),
+    )
+
+
+def from_kafka(message: KafkaMessage, *, prefix: str = "", now: Callable[[], float] = time.time) -> Record:
+    """A message of confluent-kafka's consumer. ``prefix`` is taken off the topic's name."""
+    kind, timestamp_ms = message.timestamp()
+    value, key = message.value(), message.key()
+    return _record(
+        place=((message.topic() or "").removeprefix(prefix), message.partition() or 0, message.offset() or 0),
+        content=(_bytes(key), _bytes(value)),
+        headers=tuple(message.headers() or ()),
+        timestamp_ms=timestamp_ms,
+        appended_ms=None if kind == TIMESTAMP_LOG_APPEND_TIME else round(now() * 1000),
+    )
+
+
+def _bytes(part: str | bytes | None) -> bytes | None:
+    return part.encode() if isinstance(part, str) else part
+
+
+def _record(
+    *,
+    place: tuple[str, int, int],
+    content: tuple[bytes | None, bytes | None],
+    headers: Headers,
+    timestamp_ms: int,
+    appended_ms: int | None,
+) -> Record:
+    topic, partition, offset = place
+    key, value = content
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=key,
+        value=value,
+        headers=headers,
+        timestamp_ms=timestamp_ms,
+        appended_ms=timestamp_ms if appended_ms is None else appended_ms,
+    )

@@ -1,0 +1,112 @@
+"""Every topic in one table: name, key, partitions, retention, cleanup, timestamp type, size limit.
+
+Pure data. `adapters.kafka_admin` makes a broker look like this table; `comcenter topics check` says where it doesn't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+FOREVER: Final = -1
+MIB: Final = 1024 * 1024
+
+INBOUND_MAX_BYTES: Final = 1 * MIB
+"""What a producer may append to an inbound topic: a token is at most 256 KiB, the rest is room for headers."""
+OURS_MAX_BYTES: Final = 4 * MIB
+"""What our own topics take: a dead letter carries the original and its headers, a dispatch record a whole page."""
+
+HEADROOM_BYTES: Final = 64 * 1024
+"""What a record of ours leaves free below the limit, for added headers and the record's framing."""
+
+INBOUND_PREFIX: Final = "events."
+REDRIVE: Final = "comms.redrive"
+RENDER: Final = "comms.render"
+DISPATCH_TRANSACTIONAL: Final = "comms.dispatch.transactional"
+DISPATCH_PROMOTIONAL: Final = "comms.dispatch.promotional"
+DEAD_LETTER: Final = "comms.dead-letter"
+RECEIPTS: Final = "comms.receipts"
+
+DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
+
+
+class Key(StrEnum):
+    """What a topic's records are keyed by."""
+
+    RECIPIENT = "recipient id"
+    EVENT = "event id"
+    ORIGINAL = "original key"
+
+
+class Clock(StrEnum):
+    """Whose time a record carries (Kafka's ``message.timestamp.type``)."""
+
+    BROKER = "LogAppendTime"
+    PRODUCER = "CreateTime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One row. ``partitions`` is fixed at creation where ``fixed`` says so: a changed count would part keys."""
+
+    name: str
+    key: Key
+    partitions: int
+    retention_ms: int
+    clock: Clock = Clock.PRODUCER
+    cleanup: str = "delete"
+    max_bytes: int = OURS_MAX_BYTES
+    segment_ms: int | None = None
+    fixed: bool = False
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings as Kafka names them (https://kafka.apache.org/documentation/#topicconfigs)."""
+        config = {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms),
+            "message.timestamp.type": self.clock.value,
+            "max.message.bytes": str(self.max_bytes),
+        }
+        if self.segment_ms is not None:
+            config["segment.ms"] = str(self.segment_ms)
+        return config
+
+
+OWN: Final = (
+    Topic(name=REDRIVE, key=Key.RECIPIENT, partitions=3, retention_ms=7 * DAY_MS, clock=Clock.BROKER),
+    Topic(name=RENDER, key=Key.RECIPIENT, partitions=3, retention_ms=7 * DAY_MS),
+    Topic(name=DISPATCH_TRANSACTIONAL, key=Key.RECIPIENT, partitions=3, retention_ms=7 * DAY_MS, fixed=True),
+    Topic(name=DISPATCH_PROMOTIONAL, key=Key.RECIPIENT, partitions=1, retention_ms=7 * DAY_MS, fixed=True),
+    # Segments of an hour, since Kafka deletes closed segments only; the broker's time, since a dead letter's age
+    # counts from when it became one, not from when the event happened.
+    Topic(
+        name=DEAD_LETTER,
+        key=Key.ORIGINAL,
+        partitions=3,
+        retention_ms=72 * HOUR_MS,
+        clock=Clock.BROKER,
+        segment_ms=HOUR_MS,
+    ),
+    Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),
+)
+
+
+def inbound(service: str) -> Topic:
+    """The inbound topic of one upstream service."""
+    return Topic(
+        name=INBOUND_PREFIX + service,
+        key=Key.RECIPIENT,
+        partitions=3,
+        retention_ms=7 * DAY_MS,
+        clock=Clock.BROKER,
+        max_bytes=INBOUND_MAX_BYTES,
+    )
+
+
+def table(services: Iterable[str]) -> tuple[Topic, ...]:
+    """All topics of a deployment whose upstream services are ``services``."""
+    return (*(inbound(service) for service in sorted(set(services))), *OWN)

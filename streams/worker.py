@@ -1,0 +1,116 @@
+"""Runs a worker: starts its parts in order, waits for a signal or a fault, ends within its bound.
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 after a fault, 102 when it can't begin (no broker, topics missing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
+
+import structlog
+
+from adapters.kafka_admin import BrokerUnavailableError
+from streams.app import Worker
+
+log = structlog.get_logger(__name__)
+
+OK: Final = 0
+CRASHED: Final = 1
+CANNOT_START: Final = 102
+LOOK_EVERY_S: Final = 0.5
+
+
+class CannotStartError(RuntimeError):
+    """The worker can't begin; the message says what to do."""
+
+
+async def run(worker: Worker) -> int:
+    """Run until a signal or a fault; returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await asyncio.to_thread(require_topics, worker)
+        async with started(worker):
+            why = await first_of(stop, worker)
+    except (CannotStartError, BrokerUnavailableError, OSError) as error:
+        log.error("cannot_start", why=str(error))
+        return CANNOT_START
+    if why:
+        log.error("worker_failed", why=why)
+    return CRASHED if why else OK
+
+
+def require_topics(worker: Worker) -> None:
+    """All topics of the table are there.
+
+    Raises:
+        CannotStartError, BrokerUnavailableError: they aren't, or nobody can tell.
+    """
+    missing = [difference.topic for difference in worker.admin.check(worker.table) if difference.found == "missing"]
+    if missing:
+        raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
+
+
+@contextlib.asynccontextmanager
+async def started(worker: Worker) -> AsyncIterator[None]:
+    """The parts of a worker, running. On the way out: no new records, outputs confirmed, commits, then the rest."""
+    for publisher in worker.publishers:
+        publisher.start()
+    background = [
+        asyncio.ensure_future(worker.key_sets.keep_fresh(worker.gate.apply)),
+        asyncio.ensure_future(worker.probe.run()),
+    ]
+    worker.gate.apply()
+    worker.app.add_dependency(worker.dispatcher)
+    try:
+        await worker.listener.start()
+        await worker.app.start()
+        worker.health.started = True
+        log.info("started", port=worker.listener.port, mode=worker.mode().mode, why=worker.mode().why)
+        yield
+    finally:
+        await bounded(_stop(worker, background), worker.settings.shutdown_timeout)
+
+
+async def _stop(worker: Worker, background: list[asyncio.Future[None]]) -> None:
+    await worker.app.stop()
+    for publisher in worker.publishers:
+        await publisher.stop(1.0)
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    await worker.listener.stop()
+    worker.metrics.close()
+
+
+async def bounded(ending: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Let a worker end in good order, but not for longer than it may take: what isn't committed is read again."""
+    try:
+        await asyncio.wait_for(ending, seconds)
+    except TimeoutError:
+        log.error("shutdown_timed_out", seconds=seconds)
+        os._exit(CRASHED)
+
+
+async def first_of(stop: asyncio.Event, worker: Worker) -> str:
+    """Wait for the end: empty after a signal, else why this worker can't go on."""
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        for publisher in worker.publishers:
+            if publisher.failed is not None and publisher.failed.done():
+                return publisher.failed.result()
+        if worker.app.crashed:
+            return f"Faust crashed: {type(worker.app.crash_reason).__name__}"
+        worker.health.watchdog = worker.watchdog.look(loop.time())
+        if worker.health.watchdog:
+            return worker.health.watchdog
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    return ""
