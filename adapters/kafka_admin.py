@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined] # re-exported
 
 
 class BrokerUnavailableError(RuntimeError):
@@ -18,12 +18,19 @@ class TopicRow(Protocol):
     """A row of the topic table, as far as the broker is concerned."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Without the prefix."""
+
     @property
-    def partitions(self) -> int: ...
+    def partitions(self) -> int:
+        """How many."""
+
     @property
-    def fixed(self) -> bool: ...
-    def config(self) -> dict[str, str]: ...
+    def fixed(self) -> bool:
+        """Whether more than that is wrong, too."""
+
+    def config(self) -> dict[str, str]:
+        """Settings by Kafka's names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

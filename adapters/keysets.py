@@ -81,9 +81,7 @@ class KeySets:
         row, before = self._rows[issuer], self._states[issuer]
         try:
             document = await self._fetch(session, row)
-            keys = self._parse(document)
-            if not keys:
-                raise KeySetError("no usable key: " + ("; ".join(keys.dropped) or "the set is empty"))
+            keys = _usable(self._parse(document))
         except (aiohttp.ClientError, TimeoutError, OSError, KeySetError) as error:
             fault = f"{type(error).__name__}: {error}"[:200]
             if fault != before.fault:
@@ -116,6 +114,12 @@ class KeySets:
                 await asyncio.gather(*(self.refresh(session, issuer) for issuer in self._rows))
                 on_round()
                 await asyncio.sleep(self._limits.refresh_every)
+
+
+def _usable(keys: KeySet) -> KeySet:
+    if not keys:
+        raise KeySetError("no usable key: " + ("; ".join(keys.dropped) or "the set is empty"))
+    return keys
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -4,7 +4,8 @@ On Linux the kernel sees to it, even when this process is killed with SIGKILL: a
 ``PR_SET_PDEATHSIG`` and then become the server (``execv``), so its process id is the one that we started and no
 code runs between fork and exec. That signal comes when the *thread* that started the child ends, not the process
 (``prctl(2)``), so a thread of its own starts each child and waits for it. Elsewhere there is only ``stop()`` (or
-``atexit``, where a caller registers it): a killed parent leaves its server behind.
+``atexit``, where a caller registers it): a killed parent leaves its server behind. What a killed parent always leaves
+behind is the server's temporary directory.
 """
 
 from __future__ import annotations

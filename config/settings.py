@@ -6,6 +6,7 @@ Each field carries its unit and the reason for its default; ``docs/configuration
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -24,8 +25,7 @@ class ConfigError(ValueError):
 
 
 def _row(why: str, default: Any = ..., unit: str = "") -> Any:  # noqa: ANN401 - as pydantic's own Field
-    extra = {"unit": unit} if unit else None
-    return Field(default, description=why, json_schema_extra=extra)
+    return Field(default, description=why, json_schema_extra={"unit": unit})
 
 
 class Settings(BaseSettings):
@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     environment: Literal["production", "development"] = _row(
         "Production turns the 48-hour window on and refuses plain-text transports.", "production"
     )
-    mode: Literal["dry_run", "live"] = _row("What is asked for; guardrails may make it dry run all the same.", "dry_run")
+    mode: Literal["dry_run", "live"] = _row(
+        "What is asked for; guardrails may make it dry run all the same.", "dry_run"
+    )
     app_base_url: str = _row("How others reach this service; shown by /canary.", "http://127.0.0.1:8000")
     build_id: str = _row("Which build this is, for reports.", "unknown")
     host: str = _row("Address that the HTTP server binds; loopback unless a proxy stands in front.", "127.0.0.1")
@@ -111,18 +113,18 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
 
-def load(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of any type
-    """Read and validate the environment; ``overrides`` win over it.
+def load(*, for_worker: bool = False, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read and validate the environment; ``overrides`` win over it. A worker needs more than a tool does.
 
     Raises:
         ConfigError: one message that names every missing or wrong setting.
     """
     try:
-        settings = Settings(**overrides)
+        settings = Settings(**(overrides or {}))
     except ValidationError as error:
         lines = [f"  {str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
         raise ConfigError("these settings are wrong:\n" + "\n".join(lines)) from None
-    problems = _conflicts(settings)
+    problems = _conflicts(settings) + (_worker_problems(settings) if for_worker else [])
     if problems:
         raise ConfigError("these settings are wrong:\n" + "\n".join(f"  {line}" for line in problems))
     return settings
@@ -130,8 +132,6 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of any ty
 
 def _conflicts(s: Settings) -> list[str]:
     problems = []
-    if s.production and s.kafka_bootstrap is None:
-        problems.append("KAFKA_BOOTSTRAP: required in production (ENVIRONMENT=development starts the embedded broker)")
     if s.kafka_security_protocol.startswith("SASL") and not (s.kafka_sasl_username and s.kafka_sasl_password):
         problems.append("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…")
     if s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout:
@@ -140,9 +140,18 @@ def _conflicts(s: Settings) -> list[str]:
         problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
     if not s.producers_file.is_file():
         problems.append(f"PRODUCERS_FILE: there is no file {s.producers_file}")
+    problems += _smtp_problems(s)
+    return problems
+
+
+def _worker_problems(s: Settings) -> list[str]:
+    problems = []
+    if s.production and s.kafka_bootstrap is None:
+        problems.append("KAFKA_BOOTSTRAP: required in production (ENVIRONMENT=development starts the embedded broker)")
     if s.mode == "live" and not s.disable_send and s.smtp_url is None:
         problems.append("SMTP_URL: required with MODE=live and DISABLE_SEND=false")
-    problems += _smtp_problems(s)
+    if s.production and s.mode == "live" and not s.disable_send:
+        problems.append("MODE: live is for development only until dispatch keeps a ledger; use dry_run in production")
     return problems
 
 

@@ -1,7 +1,7 @@
 """The schema registry: the files under ``schemas/``, compiled once with ``jsonschema-rs``.
 
-Layout: ``events/<type>/<major>.<minor>.json`` (draft 2020-12, closed, ``$ref`` only to ``common/``), ``records/<name>.json``
-for the records between our own steps.
+Layout: ``events/<type>/<major>.<minor>.json`` (draft 2020-12, closed, ``$ref`` only to ``common/``), and
+``records/<name>.json`` for the records between our own steps.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def load(root: Path = ROOT) -> Registry:
         SchemaLoadError: a file is not JSON, not a valid schema, misnamed, or refers outside the repository.
     """
     common = {document["$id"]: document for _, document in _documents(root / "common")}
-    shared = jsonschema_rs.Registry([(uri, document) for uri, document in common.items()])
+    shared = jsonschema_rs.Registry(list(common.items()))
     events: dict[str, dict[str, CompiledSchema]] = {}
     for path, document in _documents(root / "events"):
         event_type, version = path.parent.name, path.stem
@@ -108,7 +108,7 @@ def _documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         yield path, document
 
 
-def _compile(path: Path, document: Mapping[str, Any], shared: jsonschema_rs.Registry) -> CompiledSchema:
+def _compile(path: Path, document: dict[str, Any], shared: jsonschema_rs.Registry) -> CompiledSchema:
     try:
         jsonschema_rs.meta.validate(document)
         validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True, registry=shared)

@@ -1,0 +1,1 @@
+"""The shell: what runs. Start reading at `streams.topology`, then `streams.app`."""

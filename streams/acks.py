@@ -18,7 +18,7 @@ class Source:
 
     partition: Partition
     offset: int
-    ack: Callable[[], None]
+    ack: Callable[[], object]
 
 
 @dataclass(slots=True, eq=False)

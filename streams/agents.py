@@ -1,4 +1,4 @@
-"""The Faust agents: one per inbound topic, one for render. Thin: read → process → publish → ack; nothing is decided here."""
+"""The Faust agents: one per inbound topic, one for render. Thin: read → process → publish → ack, nothing decided."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from streams.acks import Source
 from streams.inbound import from_faust
 from streams.publisher import Publisher
 from streams.topology import Topology
+
 
 def attach(app: faust.App, topology: Topology, publisher: Publisher, *, topic_prefix: str = "") -> None:
     """Register one agent per topic of the topology. ``concurrency=1`` keeps the offsets of a partition in order."""

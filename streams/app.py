@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import faust
 import faust.streams
@@ -25,7 +26,7 @@ from config import producers
 from config.producers import ProducerRow
 from config.settings import Settings
 from schemas import registry
-from streams import agents, templates, topics
+from streams import agents, templates, topics, transport
 from streams.core import keys, token
 from streams.core.dispatch import Conditions
 from streams.core.flags import EffectiveMode, Flags, effective_mode
@@ -63,7 +64,7 @@ class Parts:
 
     publisher: type[Publisher] = Publisher
     topology: Callable[[Topology], Topology] = lambda topology: topology
-    senders: Callable[[Settings], Mapping[str, Sender]] = lambda settings: senders_of(settings)
+    senders: Callable[[Settings], Mapping[str, Sender]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,9 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     app = new_app(settings, bootstrap, holds, for_agents)
     topology = parts.topology(new_topology(bound, key_sets, counting, mode))
     agents.attach(app, topology, for_agents, topic_prefix=settings.topic_prefix)
-    office = Office(senders=parts.senders(settings), conditions=conditions_clock(settings, mode), observer=counting)
+    office = Office(
+        senders=(parts.senders or senders_of)(settings), conditions=conditions_clock(settings, mode), observer=counting
+    )
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
     gate = Gate1(bound, key_sets, holds, service=producers.GATE1_SERVICE, fresh_for=settings.gate1_fresh_for)
@@ -111,7 +114,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         kafka_reachable=lambda: probe.reachable,
         gate1_green=lambda: gate.state().green,
         publishers_stalled=lambda: any(publisher.stalled() for publisher in publishers),
-        cython_stream=faust.streams._CStreamIterator is not None,  # noqa: SLF001 - the only sign of it
+        cython_stream=getattr(faust.streams, "_CStreamIterator", None) is not None,
     )
     site = Site(health=health, telemetry=metrics, base_url=settings.app_base_url, latency=Latency())
     expose(metrics, settings, mode, gate, holds, publishers)
@@ -209,7 +212,7 @@ def new_publisher(settings: Settings, bootstrap: str, kind: type[Publisher]) -> 
 def new_app(settings: Settings, bootstrap: str, holds: Holds, publisher: Publisher) -> App:
     """The Faust app on our transport, with all that we don't use turned off."""
     group = group_of(settings, "ingest")
-    broker = URL(f"kafka://{bootstrap.split(',')[0]}")
+    broker = URL(f"kafka://{bootstrap.partition(',')[0]}")
     app = App(
         group,
         broker=[URL(f"kafka://{address}") for address in bootstrap.split(",")],
@@ -273,7 +276,8 @@ def senders_of(settings: Settings) -> Mapping[str, Sender]:
 
 def sample(app: App, publisher: Publisher, probe: KafkaProbe) -> Sample:
     """What the watchdog looks at."""
-    waiting = sum(app.consumer.waiting().values()) if app.started and not app.rebalancing else 0
+    settled = app.started and not app.rebalancing
+    waiting = sum(cast("transport.Consumer", app.consumer).waiting().values()) if settled else 0
     return Sample(progress=publisher.resolved, waiting=waiting, broker_answers=probe.reachable)
 
 

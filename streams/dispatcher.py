@@ -29,8 +29,8 @@ from streams.core.ports import Delivery, Refused, Sender
 from streams.core.reasons import Reason, Rejected, Stage
 from streams.core.records import Emit, Record
 from streams.holds import Holds
-from streams.publisher import Publisher
 from streams.inbound import from_kafka
+from streams.publisher import Publisher
 from streams.topology import bug
 from streams.transport import FAUST_LOG
 
@@ -118,10 +118,11 @@ class Dispatcher(Service):
         self._finished = asyncio.Event()
         self._consumer: Consumer | None = None
         self._paused: set[tuple[str, int]] = set()
+        self._home: asyncio.AbstractEventLoop
 
     async def on_start(self) -> None:
         """Join the group."""
-        self._loop = asyncio.get_running_loop()
+        self._home = asyncio.get_running_loop()
         consumer = self._consumer = self._new_consumer()
         names = [self._reading.prefix + name for name in self._reading.topics]
         await self._blocking(
@@ -130,16 +131,21 @@ class Dispatcher(Service):
 
     @Service.task
     async def _run(self) -> None:
-        committed_at = self._loop.time()
+        committed_at = self._home.time()
         try:
             while not self.should_stop:
-                for record, source in await self._blocking(self._poll):
-                    await self._publisher.publish(source, await self._office.dispatch(record))
-                if self._loop.time() - committed_at >= self._reading.commit_interval:
+                await self._work_through(await self._blocking(self._poll))
+                if self._home.time() - committed_at >= self._reading.commit_interval:
                     await self._blocking(self._commit)
-                    committed_at = self._loop.time()
+                    committed_at = self._home.time()
         finally:
             self._finished.set()
+
+    async def _work_through(self, batch: Sequence[tuple[Record, Source]]) -> None:
+        for record, source in batch:
+            if self.should_stop:
+                return  # not begun, not committed: the next owner reads it again
+            await self._publisher.publish(source, await self._office.dispatch(record))
 
     async def on_stop(self) -> None:
         """Finish the batch at hand, commit what is confirmed, leave the group."""
@@ -152,7 +158,7 @@ class Dispatcher(Service):
         self._executor.shutdown(wait=False)
 
     async def _blocking(self, call: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._executor, call)
+        return await self._home.run_in_executor(self._executor, call)
 
     # From here on: in the executor's thread.
 
@@ -203,13 +209,13 @@ class Dispatcher(Service):
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Finish what is in flight and commit it while the partitions are still ours; forget the rest."""
-        drained = asyncio.run_coroutine_threadsafe(self._publisher.drain(self._reading.drain_timeout), self._loop)
+        drained = asyncio.run_coroutine_threadsafe(self._publisher.drain(self._reading.drain_timeout), self._home)
         drained.result(self._reading.drain_timeout + 1)
         self._commit()
         self._lost(_consumer, partitions)
 
     def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._loop.call_soon_threadsafe(self._publisher.forget)
+        self._home.call_soon_threadsafe(self._publisher.forget)
         self._points.forget({(tp.topic, tp.partition) for tp in partitions})
         self._paused -= {(tp.topic, tp.partition) for tp in partitions}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
@@ -22,7 +22,7 @@ def from_faust(message: FaustMessage, *, prefix: str = "", now: Callable[[], flo
     return _record(
         place=(message.topic.removeprefix(prefix), message.partition, message.offset),
         content=(message.key, message.value),
-        headers=tuple(headers.items() if isinstance(headers, dict) else headers),
+        headers=tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers),
         timestamp_ms=round((message.timestamp or 0) * 1000),
         appended_ms=None if message.timestamp_type == _FAUST_LOG_APPEND_TIME else round(now() * 1000),
     )
@@ -35,10 +35,15 @@ def from_kafka(message: KafkaMessage, *, prefix: str = "", now: Callable[[], flo
     return _record(
         place=((message.topic() or "").removeprefix(prefix), message.partition() or 0, message.offset() or 0),
         content=(_bytes(key), _bytes(value)),
-        headers=tuple(message.headers() or ()),
+        headers=_headers(message.headers()),
         timestamp_ms=timestamp_ms,
         appended_ms=None if kind == TIMESTAMP_LOG_APPEND_TIME else round(now() * 1000),
     )
+
+
+def _headers(headers: dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None) -> Headers:
+    pairs = headers.items() if isinstance(headers, dict) else headers or ()
+    return tuple((name, _bytes(value)) for name, value in pairs)
 
 
 def _bytes(part: str | bytes | None) -> bytes | None:

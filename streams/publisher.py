@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
@@ -41,14 +41,12 @@ REFUSALS: Final = frozenset(
 class Producer(Protocol):
     """What we use of `confluent_kafka.Producer`."""
 
-    def produce(self, topic: str, **record: Any) -> None:  # noqa: ANN401 - as the library's own signature
-        """Queue one record; its ``on_delivery`` is called from `poll`."""
+    @property
+    def produce(self) -> Callable[..., None]:
+        """Queue one record (topic, key, value, headers, partition); its ``on_delivery`` is called from `poll`."""
 
-    def poll(self, timeout: float) -> int:
+    def poll(self, timeout: float, /) -> int:
         """Serve delivery reports for up to ``timeout`` seconds."""
-
-    def flush(self, timeout: float) -> int:
-        """Wait for all records; returns how many are left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,5 +220,3 @@ class Publisher:
         self._closing.set()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, timeout)
-
-

@@ -55,9 +55,7 @@ class Step:
 class Topology:
     """Every consumed topic with its step."""
 
-    def __init__(
-        self, steps: Mapping[str, Step], observer: Observer, *, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, steps: Mapping[str, Step], observer: Observer, *, now: Callable[[], float] = time.time) -> None:
         self.steps = steps
         self._observer = observer
         self._now = now

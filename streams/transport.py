@@ -93,9 +93,9 @@ class Consumer(driver.Consumer):
         self._n_acked += 1
         return True
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:  # noqa: ANN401 - Faust's union
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401 - Faust's union
         due = (TP(*partition) for partition in self.points.due())
-        return [tp for tp in due if topics is None or tp in topics or tp.topic in topics]
+        return (tp for tp in due if topics is None or tp in topics or tp.topic in topics)
 
     def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:  # noqa: ANN401 - an iterable of TP
         due = self.points.due()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 import structlog
@@ -79,7 +79,7 @@ async def started(worker: Worker) -> AsyncIterator[None]:
         await bounded(_stop(worker, background), worker.settings.shutdown_timeout)
 
 
-async def _stop(worker: Worker, background: list[asyncio.Future[None]]) -> None:
+async def _stop(worker: Worker, background: Sequence[asyncio.Future[None]]) -> None:
     await worker.app.stop()
     for publisher in worker.publishers:
         await publisher.stop(1.0)

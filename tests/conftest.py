@@ -19,7 +19,7 @@ MARKERS = {
     "integration": "needs a broker",
     "faults": "breaks Apache Kafka or a worker on purpose; takes minutes",
 }
-BROKER_FIXTURES = {"broker", "kafka_broker", "kafka_process"}
+BROKER_FIXTURES = {"broker", "kafka_broker", "kafka_node"}
 REASON_LENGTH = 200
 
 
@@ -196,16 +196,29 @@ def kafka_broker(brokers: SessionBrokers) -> RunningBroker:
 
 
 @pytest.fixture(scope="session")
-def kafka_process(brokers: SessionBrokers) -> Iterator[KafkaBroker]:
-    """A Kafka node of our own for tests that kill, pause or cut it off; leave it running, and start no other proxy."""
-    process = KafkaBroker()
+def kafka_node(brokers: SessionBrokers) -> Iterator[KafkaBroker]:
+    """A Kafka node of our own, for what must stand before it all the time (a proxy); tests take `kafka_process`."""
+    node = KafkaBroker()
+    missing = ""
     try:
-        process.start()
+        node.start()
     except KafkaUnavailable as error:
-        brokers.lacks(KAFKA, str(error))
-    brokers.note(f"{process.name}, to be broken")
-    yield process
-    process.stop()
+        missing = str(error)
+    if missing:
+        brokers.lacks(KAFKA, missing)
+    brokers.note(f"{node.name}, to be broken")
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def kafka_process(kafka_node: KafkaBroker) -> Iterator[KafkaBroker]:
+    """A Kafka node for a test to kill, pause or cut off; afterwards it runs again, with the same data."""
+    yield kafka_node
+    if kafka_node.running:
+        kafka_node.resume()
+    else:
+        kafka_node.restart()
 
 
 @pytest.fixture

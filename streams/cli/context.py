@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from config import settings as config
 from config.settings import Settings
 from streams.cli.exits import Exit, fail
 
 
-def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of any type
+def load_settings(*, for_worker: bool = False) -> Settings:
     """The settings, or the end of the command with a message that names all that is wrong."""
     try:
-        return config.load(**overrides)
+        return config.load(for_worker=for_worker)
     except config.ConfigError as error:
         fail(str(error), Exit.CANNOT_LOAD)
 

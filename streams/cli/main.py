@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import run_command, topics_command
+from streams.cli import demo_command, event_command, explain_command, run_command, topics_command
 
 app = typer.Typer(
     name="comcenter",
@@ -17,6 +17,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run_command.run)
+app.command("demo")(demo_command.demo)
+app.add_typer(event_command.app, name="event")
+app.command("explain")(explain_command.explain)
 app.add_typer(topics_command.app, name="topics")
 
 

@@ -27,7 +27,7 @@ def run() -> None:
 
     In development, without KAFKA_BOOTSTRAP, it starts the embedded broker and creates the topics.
     """
-    settings = load_settings()
+    settings = load_settings(for_worker=True)
     configure_logging()
     try:
         with broker(settings) as bootstrap:

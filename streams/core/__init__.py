@@ -1,0 +1,1 @@
+"""The functional core: values in, values out. No Kafka, no asyncio, no clock or randomness of its own."""

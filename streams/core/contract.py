@@ -51,7 +51,7 @@ class Schemas(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """Who it is for. ``contacts`` maps a channel to an address; ``locale`` is a BCP 47 tag, ``timezone`` an IANA name."""
+    """Who it is for. ``contacts``: channel to address; ``locale``: a BCP 47 tag; ``timezone``: an IANA name."""
 
     id: str
     contacts: Mapping[str, str]
@@ -61,7 +61,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A verified and valid event. ``occurred_at`` is an RFC 3339 date-time, ``not_after_ms`` milliseconds since the epoch."""
+    """A verified and valid event. ``occurred_at``: an RFC 3339 date-time; ``not_after_ms``: milliseconds, epoch."""
 
     id: str
     issuer: str

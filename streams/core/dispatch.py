@@ -55,7 +55,9 @@ def gate(message: Message, conditions: Conditions) -> Verdict:
     return Send()
 
 
-def receipt(message: Message, verdict: Verdict, delivery: Delivery | None, conditions: Conditions) -> Receipt | Rejected:
+def receipt(
+    message: Message, verdict: Verdict, delivery: Delivery | None, conditions: Conditions
+) -> Receipt | Rejected:
     """What to write down: a receipt when the message reached a final state, else why it becomes a dead letter."""
     match verdict, delivery:
         case Simulate(), _:
@@ -76,7 +78,7 @@ def receipt(message: Message, verdict: Verdict, delivery: Delivery | None, condi
             raise AssertionError("a verdict to send without a delivery")
 
 
-def _final(  # noqa: PLR0913 - one argument per member of the receipt that varies
+def _final(
     message: Message,
     state: State,
     conditions: Conditions,

@@ -61,7 +61,7 @@ class _Json:
 
     @classmethod
     def decode(cls, value: bytes | None) -> Self:
-        """Read a record's value; members that this build doesn't know are left aside, so that a newer one may add some.
+        """Read a record's value. Members that this build doesn't know are left aside: a newer one may add some.
 
         Raises:
             UnreadableError: not JSON, not an object, or a member missing or of another kind.
@@ -118,7 +118,8 @@ class RenderOrder(_Json):
 class Message(_Json):
     """Value of ``comms.dispatch.<category>``: one rendered text for one recipient on one channel.
 
-    ``sender`` is who it comes from, as the channel names it. ``parts`` maps a part's name (``subject``, ``html``, ``text``) to its text.
+    ``sender`` is who it comes from, as the channel names it. ``parts`` maps a part's name (``subject``, ``html``,
+    ``text``) to its text.
     """
 
     route: Route

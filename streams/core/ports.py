@@ -46,4 +46,3 @@ class Sender(Protocol):
 
     async def send(self, message: Message) -> Delivery:
         """Hand over one message; never raises for what a provider may do."""
-

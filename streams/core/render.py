@@ -88,7 +88,7 @@ def _context(template: Template, order: RenderOrder) -> dict[str, Any]:
 
 
 def _describe(error: jinja2.TemplateError) -> str:
-    """What is wrong without quoting a value: undefined names are the template author's, other messages may hold data."""
+    """What is wrong, quoting no value: undefined names are the template author's, other messages may hold data."""
     if isinstance(error, jinja2.UndefinedError) and error.message:
         return error.message[:120]
     return type(error).__name__

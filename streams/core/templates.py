@@ -21,8 +21,9 @@ class Deliver(StrEnum):
 class Template:
     """One row of ``registry.toml`` with its sources.
 
-    ``sender`` is who the message comes from. ``sources`` maps version to channel to part (``subject``, ``html``, ``text``) to Jinja2 source. ``required`` are the
-    variables of the event's data that the texts need, ``optional`` those that may be absent and then are null.
+    ``sender`` is who the message comes from. ``sources`` maps version to channel to part (``subject``, ``html``,
+    ``text``) to Jinja2 source. ``required`` are the variables of the event's data that the texts need, ``optional``
+    those that may be absent and then are null.
     """
 
     name: str

@@ -94,13 +94,13 @@ def _binding_fault(claims: Mapping[str, Any], producer: Producer, topic: str) ->
 
 
 def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None:
-    issued, expires = claims.get("iat"), claims.get("exp")
-    if not _number(issued) or not _number(expires):
+    issued, expires = _number(claims.get("iat")), _number(claims.get("exp"))
+    if issued is None or expires is None:
         return Rejected(Reason.TOKEN_CLAIMS, "`iat` and `exp` must be numbers")
     if not 0 < expires - issued <= MAX_LIFETIME_S:
         return Rejected(Reason.TOKEN_CLAIMS, f"`exp` must be after `iat`, by at most {MAX_LIFETIME_S} s")
-    not_before = claims.get("nbf", issued)
-    if not _number(not_before):
+    not_before = _number(claims.get("nbf", issued))
+    if not_before is None:
         return Rejected(Reason.TOKEN_CLAIMS, "`nbf` must be a number")
     if appended_s >= expires + SKEW_S:
         return Rejected(Reason.TOKEN_EXPIRED, "`exp` is before the record's append time")
@@ -109,8 +109,8 @@ def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None
     return None
 
 
-def _number(value: Any) -> bool:  # noqa: ANN401 - any JSON value may stand here
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _identified(claims: Mapping[str, Any], producer: Producer) -> Claims | Rejected:

@@ -1,4 +1,7 @@
-"""The shipped templates and their loader: ``registry.toml`` names them, ``<template>/<version>/<channel>.<part>`` are the texts."""
+"""The shipped templates and their loader.
+
+``registry.toml`` names them; ``<template>/<version>/<channel>.<part>`` are the texts.
+"""
 
 from __future__ import annotations
 

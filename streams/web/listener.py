@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from streams.web.headers import harden
 from streams.web.problems import problem
+
+
+_SILENT: Final = logging.getLogger("comcenter.access")
+"""Requests are counted and timed, not logged one by one."""
+_SILENT.disabled = True
 
 
 class _Protocol(RequestHandler):
@@ -53,7 +60,7 @@ class Listener:
         assert manager is not None, "set up on the line before"
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Protocol(manager, loop=loop, access_log=None), self._host, self.port
+            lambda: _Protocol(manager, loop=loop, access_log=_SILENT), self._host, self.port
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import orjson
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from streams.web.headers import harden, present_and_missing
 from streams.web.latency import Latency
@@ -107,14 +108,14 @@ def _json(body: object, *, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 
-def _around(site: Site) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _around(site: Site) -> Middleware:
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = site.clock()
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = _as_problem(request, error)
+            response = _as_problem(error)
         except Exception as error:  # the one place that catches what nobody foresaw
             log.error("request_failed", route=_route(request), error=type(error).__name__)
             response = problem(500, "internal_error", "a bug of ours; the log has the place")
@@ -127,7 +128,7 @@ def _around(site: Site) -> Callable[[web.Request, Handler], Awaitable[web.Stream
     return around
 
 
-def _as_problem(request: web.Request, error: web.HTTPException) -> web.Response:
+def _as_problem(error: web.HTTPException) -> web.Response:
     match error:
         case web.HTTPNotFound():
             return problem(404, "not_found", "there is nothing at this path; docs/http.md lists what there is")

@@ -1,72 +1,44 @@
-"""A TCP proxy that knows just enough of the Kafka protocol to lose some of it on demand.
-
-Every Kafka message is a 4-byte length and a body; a request's body begins with api key, api version and correlation
-id, a response's with the correlation id (https://kafka.apache.org/protocol#protocol_messages). That is all that is
-parsed: TLS and raw SASL tokens are not supported.
-"""
+"""A TCP proxy between Kafka clients and one broker that loses messages, or all connection, on demand."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import struct
 import threading
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from adapters.processes import HOST
+from tests.faults.connection import (
+    CHUNK_BYTES,
+    UNKNOWN,
+    BlackHole,
+    Connection,
+    DropResponses,
+    Mode,
+    Pass,
+    Refuse,
+    Traffic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Mapping
     from types import TracebackType
 
-PRODUCE, FETCH = 0, 1  # https://kafka.apache.org/protocol#protocol_api_keys
-UNKNOWN = -1  # The api key of a response whose request we never saw.
+__all__ = ["FETCH", "PRODUCE", "UNKNOWN", "BlackHoleProxy", "FrameCount"]
 
-MAX_FRAME_BYTES = 100 * 1024 * 1024  # Kafka's own socket.request.max.bytes.
+# https://kafka.apache.org/protocol#protocol_api_keys
+PRODUCE: Final = 0
+FETCH: Final = 1
+
 MAX_CONNECTIONS = 512
-MAX_IN_FLIGHT = 1_000  # Requests per connection that we remember; acks=0 has no response.
-CHUNK_BYTES = 64 * 1024
-CONNECT_SECONDS = 5.0
-CLOSE_SECONDS = 2.0
 CALL_SECONDS = 10.0
-
-_REQUEST_HEAD = struct.Struct(">ihhi")
-_RESPONSE_HEAD = struct.Struct(">ii")
-_LENGTH_BYTES = 4
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """Lose nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class DropResponses:
-    """Requests reach the broker; responses to these api keys are lost."""
-
-    api_keys: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class BlackHole:
-    """Connections are accepted and stay open; every message is lost, both ways."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Nobody listens."""
-
-
-Mode = Pass | DropResponses | BlackHole | Refuse
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameCount:
-    """Messages of one api key since the start; the dropped ones are among them."""
+    """Messages of one api key since the start, begun ones included; the dropped ones are among them."""
 
     requests: int = 0
     responses: int = 0
@@ -74,89 +46,53 @@ class FrameCount:
     dropped_responses: int = 0
 
 
-@dataclass(slots=True)
-class _Traffic:
-    """What all connections share; touched in the proxy's thread only."""
-
-    mode: Mode
-    requests: Counter[int]
-    responses: Counter[int]
-    dropped_requests: Counter[int]
-    dropped_responses: Counter[int]
-
-    def loses_request(self, api_key: int) -> bool:
-        self.requests[api_key] += 1
-        lost = isinstance(self.mode, BlackHole)
-        self.dropped_requests[api_key] += lost
-        return lost
-
-    def loses_response(self, api_key: int) -> bool:
-        self.responses[api_key] += 1
-        match self.mode:
-            case BlackHole():
-                lost = True
-            case DropResponses(api_keys):
-                lost = api_key in api_keys
-            case _:
-                lost = False
-        self.dropped_responses[api_key] += lost
-        return lost
-
-    def counts(self) -> dict[int, FrameCount]:
-        return {
-            key: FrameCount(
-                requests=self.requests[key],
-                responses=self.responses[key],
-                dropped_requests=self.dropped_requests[key],
-                dropped_responses=self.dropped_responses[key],
-            )
-            for key in sorted(self.requests.keys() | self.responses.keys())
-        }
-
-
 class BlackHoleProxy:
-    """Stands between Kafka clients and one broker, in a thread of its own; all methods may be called from any thread.
+    """Stands between Kafka clients and one broker, in a thread of its own; call it from any other thread.
 
     It must listen on the port that the broker tells its clients (`KafkaBroker.proxied_port`), and connect to where
-    the broker really listens (`KafkaBroker.proxied_target`). What it does holds from the next message on: a
-    message that is half through goes through.
+    the broker really listens (`KafkaBroker.proxied_target`). What it is told holds from the next message on: one that
+    is half through goes through. At most 512 connections; one more is cut.
     """
 
     def __init__(self, port: int, target: tuple[str, int]) -> None:
-        self._port = port
+        self.port = port
         self._target = target
-        self._traffic = _Traffic(Pass(), Counter(), Counter(), Counter(), Counter())
+        self._traffic = Traffic()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy on {port}", daemon=True)
         self._server: asyncio.Server | None = None
-        self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` for the clients that are to go through the proxy."""
-        return f"{HOST}:{self._port}"
+        """`host:port` for clients that are to go through the proxy."""
+        return f"{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Listen; once for each proxy. Raises OSError when the port is taken."""
+        """Listen. A proxy starts once, and raises OSError when its port is taken."""
         self._thread.start()
-        self._call(self._listen())
+        try:
+            self._call(self._listen())
+        except OSError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
-        """Close everything and end the thread; nothing if it is not running."""
+        """Cut all connections and end the thread; nothing if that was done."""
         if self._loop.is_closed():
             return
         if self._thread.is_alive():
-            self._call(self._close_all())
+            self._call(self._leave())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(CALL_SECONDS)
         self._loop.close()
 
     def drop_responses(self, api_keys: Collection[int]) -> None:
-        """From now on lose the responses to these api keys ({0}: acknowledgements of produced records)."""
+        """Lose the responses to these api keys: {PRODUCE} black-holes the acknowledgements of records."""
         self._call(self._enter(DropResponses(frozenset(api_keys))))
 
     def black_hole(self) -> None:
-        """From now on lose every message both ways; connections are accepted and stay open."""
+        """Lose every message both ways; connections are accepted and stay open."""
         self._call(self._enter(BlackHole()))
 
     def refuse(self) -> None:
@@ -164,14 +100,19 @@ class BlackHoleProxy:
         self._call(self._enter(Refuse()))
 
     def heal(self) -> None:
-        """Lose nothing from now on. Connections that lost a message are cut, as they'd be by a reset: a client that
-        waits for one of several responses can't make sense of the later ones.
-        """  # noqa: D205 - it is one thought
+        """Lose nothing more, and cut each connection that has lost a message.
+
+        A client that missed one response can't go on with the next; a network that heals resets such connections.
+        """
         self._call(self._enter(Pass()))
 
     def counts(self) -> Mapping[int, FrameCount]:
-        """Messages by api key, whole ones and ones that have begun, since the start."""
+        """Messages by api key since the start."""
         return self._call(self._counts())
+
+    def connections(self) -> int:
+        """How many connections of clients are open."""
+        return len(self._connections)
 
     def __enter__(self) -> Self:
         self.start()
@@ -186,13 +127,22 @@ class BlackHoleProxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_SECONDS)
 
     async def _counts(self) -> dict[int, FrameCount]:
-        return self._traffic.counts()
+        traffic = self._traffic
+        return {
+            api_key: FrameCount(
+                requests=traffic.requests[api_key],
+                responses=traffic.responses[api_key],
+                dropped_requests=traffic.dropped_requests[api_key],
+                dropped_responses=traffic.dropped_responses[api_key],
+            )
+            for api_key in sorted(traffic.requests.keys() | traffic.responses.keys())
+        }
 
     async def _enter(self, mode: Mode) -> None:
         self._traffic.mode = mode
         match mode:
             case Refuse():
-                await self._close_all()
+                await self._leave()
             case Pass():
                 await self._cut([connection for connection in self._connections if connection.lost])
                 await self._listen()
@@ -201,16 +151,34 @@ class BlackHoleProxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, HOST, self._port, limit=CHUNK_BYTES)
+            self._server = await asyncio.start_server(self._accept, HOST, self.port, limit=CHUNK_BYTES)
 
-    async def _close_all(self) -> None:
+    async def _leave(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
         await self._cut(list(self._connections))
 
-    async def _cut(self, connections: Collection[_Connection]) -> None:
+    async def _cut(self, connections: Collection[Connection]) -> None:
         tasks = [self._connections[connection] for connection in connections]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks)
+        # In the loop's next turn the tasks are forgotten, and in the one after it the sockets are closed.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    # Not a coroutine: Python 3.11's streams log an error for each one that is cancelled.
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(self._traffic, reader, writer)
+        if len(self._connections) >= MAX_CONNECTIONS or isinstance(self._traffic.mode, Refuse):
+            connection.cut()
+            return
+        task = self._loop.create_task(connection.run(self._target))
+        self._connections[connection] = task
+        task.add_done_callback(lambda _task: self._forget(connection))
+
+    def _forget(self, connection: Connection) -> None:
+        connection.cut()
+        del self._connections[connection]

@@ -1,0 +1,93 @@
+"""Reads topics without a group: from a time to their end, or on from where they end now. For tools only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from adapters.kafka_admin import BrokerUnavailableError
+
+POLL_S: Final = 0.2
+Place = tuple[str, int]
+
+
+class TopicReader:
+    """One consumer, assigned by hand. ``config``: settings that every confluent-kafka client shares."""
+
+    def __init__(self, config: Mapping[str, Any], *, timeout: float = 10.0) -> None:
+        self._timeout = timeout
+        self._consumer = Consumer(
+            {
+                **config,
+                "group.id": "comcenter.reader",  # librdkafka wants one; nothing is ever committed under it
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+            }
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def ends(self, topics: Sequence[str]) -> dict[Place, int]:
+        """The offset after the last record of every partition.
+
+        Raises:
+            BrokerUnavailableError: no answer, or a topic is missing.
+        """
+        try:
+            places = self._places(topics)
+            return {
+                place: self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=self._timeout)[1]
+                for place in places
+            }
+        except KafkaException as error:
+            raise BrokerUnavailableError(f"can't read the topics' ends: {error.args[0].str()}") from None
+
+    def scan(self, topics: Sequence[str], *, since_ms: int, seconds: float) -> Iterator[Message]:
+        """Every record from ``since_ms`` (epoch) to the end as it is when reached; at most ``seconds`` long.
+
+        `complete` tells afterwards whether the ends were reached. Raises as `ends` does.
+        """
+        self.complete = False
+        try:
+            places = [TopicPartition(topic, partition, since_ms) for topic, partition in self._places(topics)]
+            starts = self._consumer.offsets_for_times(places, timeout=self._timeout)
+        except KafkaException as error:
+            raise BrokerUnavailableError(f"can't find where to begin: {error.args[0].str()}") from None
+        open_places = {(tp.topic, tp.partition) for tp in starts if tp.offset >= 0}
+        self._consumer.assign([tp for tp in starts if tp.offset >= 0])
+        deadline = time.monotonic() + seconds
+        while open_places and time.monotonic() < deadline:
+            message = self._consumer.poll(POLL_S)
+            if message is None:
+                continue
+            fault = message.error()
+            if fault is None:
+                yield message
+            elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
+                open_places.discard((message.topic() or "", message.partition() or 0))
+        self.complete = not open_places
+
+    def follow(self, starts: Mapping[Place, int], *, seconds: float) -> Iterator[Message]:
+        """Records from ``starts`` on, as they come, for at most ``seconds``; stop by breaking off."""
+        self._consumer.assign(
+            [TopicPartition(*place, offset if offset > 0 else OFFSET_BEGINNING) for place, offset in starts.items()]
+        )
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            message = self._consumer.poll(POLL_S)
+            if message is not None and message.error() is None:
+                yield message
+
+    def _places(self, topics: Sequence[str]) -> list[Place]:
+        metadata = self._consumer.list_topics(timeout=self._timeout)
+        missing = [topic for topic in topics if topic not in metadata.topics]
+        if missing:
+            raise BrokerUnavailableError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
+        return [(topic, partition) for topic in topics for partition in metadata.topics[topic].partitions]
