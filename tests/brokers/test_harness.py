@@ -87,7 +87,7 @@ def test_a_record_whose_acknowledgement_is_lost_is_in_the_topic_all_the_same(
     error = produce(proxy.bootstrap, topic_prefix + "records", b"unacknowledged", seconds=3.0)
 
     assert error is not None
-    assert error.code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - librdkafka's own codes are spelled so
+    assert error.code() == KafkaError._MSG_TIMED_OUT
     after = proxy.counts()[PRODUCE]
     assert after.dropped_responses > before.dropped_responses
     assert after.dropped_requests == before.dropped_requests
