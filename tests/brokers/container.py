@@ -45,7 +45,7 @@ def engine_answers() -> bool:
     return answers
 
 
-def _ping(docker: Any) -> bool:  # noqa: ANN401 - docker-py has no types
+def _ping(docker: Any) -> bool:
     try:
         client = docker.from_env(timeout=ENGINE_SECONDS)
     except docker.errors.DockerException:
