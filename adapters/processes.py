@@ -132,6 +132,13 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code (negative: the signal that ended it), or None if it has not ended within `seconds`."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def kill(self) -> None:
         """End it with SIGKILL; it has ended on return."""
         self.send(signal.SIGKILL)

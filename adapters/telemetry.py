@@ -16,7 +16,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -51,11 +51,14 @@ Gauge = Callable[[], Iterable[tuple[float, Mapping[str, str]]]]
 
 
 class Metrics:
-    """The instruments of `METRICS`. One per process, since Prometheus' registry is."""
+    """The instruments of `METRICS`, in a registry of their own, and what Prometheus tells of a process."""
 
     def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        reader = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=self._registry)
         view = View(instrument_name="*", instrument_unit="s", aggregation=ExplicitBucketHistogramAggregation(_SECONDS))
-        self._provider = MeterProvider(metric_readers=[PrometheusMetricReader()], views=[view], shutdown_on_exit=False)
+        self._provider = MeterProvider(metric_readers=[reader], views=[view], shutdown_on_exit=False)
         meter = self._provider.get_meter("auto_com_center")
         self._meter = meter
         self._counters = {n: meter.create_counter(n, r.unit, r.says) for n, r in METRICS.items() if r.kind == "counter"}
@@ -82,10 +85,10 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """What ``/metrics`` answers (Prometheus text format 0.0.4)."""
-        return generate_latest(REGISTRY)
+        return generate_latest(self._registry)
 
     def close(self) -> None:
-        """Take the instruments out of the process's registry."""
+        """End the reader."""
         self._provider.shutdown()
 
 

@@ -63,6 +63,7 @@ class Parts:
     """What a composition may exchange; the defaults are the product."""
 
     publisher: type[Publisher] = Publisher
+    consumer: type[transport.Consumer] = transport.Consumer
     topology: Callable[[Topology], Topology] = lambda topology: topology
     senders: Callable[[Settings], Mapping[str, Sender]] | None = None
 
@@ -101,7 +102,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     counting, mode = Counting(metrics), mode_clock(settings)
     publishers = tuple(new_publisher(settings, bootstrap, parts.publisher) for _ in ("agents", "dispatcher"))
     for_agents, for_dispatcher = publishers
-    app = new_app(settings, bootstrap, holds, for_agents)
+    app = new_app(settings, bootstrap, holds, for_agents, parts.consumer)
     topology = parts.topology(new_topology(bound, key_sets, counting, mode))
     agents.attach(app, topology, for_agents, topic_prefix=settings.topic_prefix)
     office = Office(
@@ -179,7 +180,9 @@ def new_publisher(settings: Settings, bootstrap: str, kind: type[Publisher]) -> 
     return kind(Producer(config), limits, topic_prefix=settings.topic_prefix)
 
 
-def new_app(settings: Settings, bootstrap: str, holds: Holds, publisher: Publisher) -> App:
+def new_app(
+    settings: Settings, bootstrap: str, holds: Holds, publisher: Publisher, consumer: type[transport.Consumer]
+) -> App:
     """The Faust app on our transport, with all that we don't use turned off."""
     group = group_of(settings, "ingest")
     broker = URL(f"kafka://{bootstrap.partition(',')[0]}")
@@ -198,6 +201,7 @@ def new_app(settings: Settings, bootstrap: str, holds: Holds, publisher: Publish
         holds=holds,
         client=kafka_config.aiokafka_consumer(settings, bootstrap, group=group),
         drain_timeout=settings.drain_timeout,
+        consumer=consumer,
     )
     app.transport = Transport([broker], app, wiring)
     return app

@@ -42,6 +42,7 @@ class Wiring:
     holds: Holds
     client: Mapping[str, Any]
     drain_timeout: float
+    consumer: type[Consumer]
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -155,4 +156,4 @@ class Transport(driver.Transport):
 
     def create_consumer(self, callback: Callable[..., Any], **kwargs: Any) -> Consumer:  # noqa: ANN401
         """Faust calls this once, when it builds its consumer."""
-        return Consumer(self, callback=callback, wiring=self.wiring, loop=self.loop, **kwargs)
+        return self.wiring.consumer(self, callback=callback, wiring=self.wiring, loop=self.loop, **kwargs)
