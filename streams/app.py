@@ -199,6 +199,7 @@ def new_app(
     wiring = Wiring(
         publisher=publisher,
         holds=holds,
+        topic_prefix=settings.topic_prefix,
         client=kafka_config.aiokafka_consumer(settings, bootstrap, group=group),
         drain_timeout=settings.drain_timeout,
         consumer=consumer,

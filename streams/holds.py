@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 
 class Holds:
-    """The held topics. A topic may be held for several reasons at once; it flows again when the last one is lifted."""
+    """The held topics, by logical name.
+
+    A topic may be held for several reasons at once; it flows again when the last one is lifted.
+    """
 
     def __init__(self) -> None:
         self._reasons: dict[str, set[str]] = {}

@@ -174,14 +174,15 @@ class Publisher:
             assert self._loop is not None, "start() comes first"
             self._loop.call_later(RETRY_S, self._again, again)
             return
-        self._fail(f"output to {sent.emit.topic} was not confirmed: {error.name()}")
+        self.fail(f"output to {sent.emit.topic} was not confirmed: {error.name()}")
 
     def _again(self, sent: _Sent) -> None:
         task = asyncio.ensure_future(self._produce(sent))
         self._retries.add(task)
         task.add_done_callback(self._retries.discard)
 
-    def _fail(self, why: str) -> None:
+    def fail(self, why: str) -> None:
+        """The end: from here on nothing is produced or acked, and whoever publishes waits until the process is gone."""
         assert self.failed is not None, "start() comes first"
         if not self.failed.done():
             log.error("publisher_failed", why=why)

@@ -57,7 +57,7 @@ class Topology:
 
     def __init__(self, steps: Mapping[str, Step], observer: Observer, *, now: Callable[[], float] = time.time) -> None:
         self.steps = steps
-        self._observer = observer
+        self.observer = observer
         self._now = now
 
     def process(self, record: Record) -> list[Emit]:
@@ -67,7 +67,7 @@ class Topology:
             outcome = step.run(record)
         except Exception as error:  # the one place that catches what nobody foresaw
             outcome = bug(error, step.stage, record)
-        self._observer.processed(step.stage, record, outcome)
+        self.observer.processed(step.stage, record, outcome)
         match outcome:
             case Produced(emits=emits):
                 return list(emits)

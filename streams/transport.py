@@ -40,6 +40,7 @@ class Wiring:
 
     publisher: Publisher
     holds: Holds
+    topic_prefix: str
     client: Mapping[str, Any]
     drain_timeout: float
     consumer: type[Consumer]
@@ -76,12 +77,15 @@ class Consumer(driver.Consumer):
 
     # Holds: a held topic is left out of every fetch. An empty set must not reach aiokafka, where it means "all".
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109
-        flowing = {tp for tp in active_partitions or () if not self.wiring.holds.holds(tp.topic)}
+        flowing = {tp for tp in active_partitions or () if not self._held(tp)}
         if not flowing:
             await self.sleep(IDLE_S)
             return {}
         records: RecordMap = await super()._getmany(flowing, timeout)
         return records
+
+    def _held(self, tp: TP) -> bool:
+        return self.wiring.holds.holds(tp.topic.removeprefix(self.wiring.topic_prefix))
 
     # The commit rule: acks come in offset order from the publisher, so the last one is the point.
     def ack(self, message: Message) -> bool:
@@ -111,6 +115,10 @@ class Consumer(driver.Consumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Offsets without a record (transaction markers, compaction) need no bookkeeping here."""
 
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Faust restarts an agent that raised behind the record that it raised on: nothing after it may be acked."""
+        self.wiring.publisher.fail(f"an agent ended with {type(exc).__name__}")
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is in flight, commit it, and forget the rest, while the partitions are still ours."""
         if revoked and not self.app.should_stop:
@@ -138,7 +146,7 @@ class Consumer(driver.Consumer):
         backlog = {}
         for tp in self.assignment():
             end = self.highwater(tp)
-            if end is None or self.wiring.holds.holds(tp.topic):
+            if end is None or self._held(tp):
                 continue
             read = self.points.resolved((tp.topic, tp.partition))
             start = read if read is not None else self._committed_offset[tp] or 0

@@ -232,7 +232,8 @@ def _java(java: str, jars: Path, root: Path) -> list[str]:
 
 def _format(java: str, jars: Path, root: Path) -> None:
     cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-    tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(root / "server.properties")]
+    tool = ["kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}"]
+    tool += ["--config", str(root / "server.properties")]
     done = subprocess.run(  # noqa: S603 - a fixed command line
         [*_java(java, jars, root), *tool], capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False
     )

@@ -1,0 +1,165 @@
+"""Composition roots for faults: a worker with one part exchanged. ``python -m tests.faults.worker NAME``.
+
+``planted-…`` are bugs on purpose: each must turn the fault that it is named with red. That shows that the oracle bites.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, cast
+
+import aiokafka
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faust.types import TP
+
+from adapters.telemetry import configure_logging
+from config import settings as config
+from streams import transport, worker
+from streams.acks import Source
+from streams.app import Parts, Worker, build
+from streams.core.records import Emit, Record
+from streams.publisher import Publisher
+from streams.topology import Outcome, Step, Topology
+from tests.world import INBOUND
+
+FAULTY: Final = "x-fault"
+"""Records with this header meet a bug in their step."""
+LINGER_S: Final = 1.0
+
+
+def faulty(record: Record) -> bool:
+    """Whether this is the record that the step can't bear."""
+    return any(name == FAULTY for name, _ in record.headers)
+
+
+def raising(topology: Topology) -> Topology:
+    """Fault 1: a step raises on marked records."""
+
+    def wrapped(step: Step) -> Step:
+        def run(record: Record) -> Outcome:
+            if faulty(record):
+                raise RuntimeError("planted in the step")
+            return step.run(record)
+
+        return replace(step, run=run)
+
+    steps = {topic: wrapped(step) for topic, step in topology.steps.items()}
+    return Topology(steps, topology.observer)
+
+
+class Uncaught(Topology):
+    """Planted for 1 and 18: an exception leaves the agent's loop."""
+
+    def process(self, record: Record) -> list[Emit]:
+        if faulty(record) or record.value is None:
+            raise RuntimeError("planted outside the step")
+        return super().process(record)
+
+
+class AcksFirst(Publisher):
+    """Planted for 2 and 10: the source is acked at once, its outputs follow when they have lingered."""
+
+    async def publish(self, source: Source, emits: Sequence[Emit]) -> None:
+        source.ack()
+        later = replace(source, ack=lambda: None)
+        send = super().publish
+        asyncio.get_running_loop().call_later(LINGER_S, lambda: asyncio.ensure_future(send(later, emits)))
+
+
+class EndlessDrain(Publisher):
+    """Planted for 17: an end that waits for what never comes."""
+
+    async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - the signature that it replaces
+        del timeout
+        await asyncio.sleep(3600)
+        return False
+
+
+class NaiveLoop(transport.Consumer):
+    """Planted for 8: awaits each delivery, and sets the read offset whatever happened meanwhile."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+            async for tp, message in self.getmany(timeout=1.0):
+                read = self._read_offset[tp]
+                if read is None or message.offset >= read:
+                    await self.callback(message)
+                    self._read_offset[tp] = message.offset
+            await asyncio.sleep(0)
+
+
+class _Uncommitted(transport._ConsumerThread):
+    def _create_worker_consumer(self, _transport: Any) -> aiokafka.AIOKafkaConsumer:
+        return aiokafka.AIOKafkaConsumer(
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_uncommitted",
+            **self.consumer.wiring.client,
+        )
+
+
+class ReadsUncommitted(transport.Consumer):
+    """Planted for 18: what an upstream aborted becomes a message."""
+
+    def _new_consumer_thread(self) -> _Uncommitted:
+        return _Uncommitted(self, loop=self.loop, beacon=self.beacon)
+
+
+class Deaf(transport.Consumer):
+    """Planted for the watchdog: fetches nothing any more, while heartbeats go on."""
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - as it is replaced
+        del active_partitions, timeout
+        await self.sleep(1)
+        return {}
+
+
+class CommitsWhatItRead(transport.Consumer):
+    """Planted for the commit rule: the commit follows the read offset instead of the acks."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
+        del topics
+        return iter([tp for tp, read in self._read_offset.items() if read is not None])
+
+    def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:
+        return {tp: cast("int", self._read_offset[tp]) + 1 for tp in tps}
+
+
+def held(built: Worker) -> None:
+    """Hold the inbound topic; SIGUSR1 lets it go."""
+    built.holds.hold(INBOUND, "paused")
+    signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, "paused"))
+
+
+COMPOSITIONS: Final[Mapping[str, Parts]] = {
+    "plain": Parts(),
+    "held": Parts(),
+    "raises": Parts(topology=raising),
+    "planted-uncaught": Parts(topology=lambda topology: Uncaught(topology.steps, topology.observer)),
+    "planted-acks-first": Parts(publisher=AcksFirst),
+    "planted-endless-drain-held": Parts(publisher=EndlessDrain),
+    "planted-deaf": Parts(consumer=Deaf),
+    "planted-naive-loop": Parts(consumer=NaiveLoop),
+    "planted-reads-uncommitted": Parts(consumer=ReadsUncommitted),
+    "planted-commits-what-it-read": Parts(consumer=CommitsWhatItRead),
+}
+
+
+async def run(name: str, prepare: Callable[[Worker], None] | None) -> int:
+    """Build that composition and run it as the product would."""
+    settings = config.load(for_worker=True)
+    built = build(settings, settings.kafka_bootstrap or "", COMPOSITIONS[name])
+    if prepare is not None:
+        prepare(built)
+    return await worker.run(built)
+
+
+if __name__ == "__main__":
+    configure_logging()
+    composition = sys.argv[1]
+    sys.exit(asyncio.run(run(composition, held if composition.endswith("held") else None)))
