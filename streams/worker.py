@@ -92,11 +92,12 @@ async def _stop(worker: Worker, background: Sequence[asyncio.Future[None]]) -> N
 
 async def bounded(ending: Coroutine[Any, Any, None], seconds: float) -> None:
     """Let a worker end in good order, but not for longer than it may take: what isn't committed is read again."""
-    try:
-        await asyncio.wait_for(ending, seconds)
-    except TimeoutError:
+    task = asyncio.ensure_future(ending)
+    done, _ = await asyncio.wait({task}, timeout=seconds)  # not wait_for: that waits for the cancelled one to agree
+    if not done:
         log.error("shutdown_timed_out", seconds=seconds)
         os._exit(CRASHED)
+    await task
 
 
 async def first_of(stop: asyncio.Event, worker: Worker) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -29,6 +30,7 @@ from tests.world import INBOUND
 FAULTY: Final = "x-fault"
 """Records with this header meet a bug in their step."""
 LINGER_S: Final = 1.0
+SLOW_S: Final = 0.002
 
 
 def faulty(record: Record) -> bool:
@@ -49,6 +51,19 @@ def raising(topology: Topology) -> Topology:
 
     steps = {topic: wrapped(step) for topic, step in topology.steps.items()}
     return Topology(steps, topology.observer)
+
+
+def slow(topology: Topology) -> Topology:
+    """So slow that a backlog stays, batches are full and queues, too."""
+    return Slow(topology.steps, topology.observer)
+
+
+class Slow(Topology):
+    """At most 500 records a second."""
+
+    def process(self, record: Record) -> list[Emit]:
+        time.sleep(SLOW_S)
+        return super().process(record)
 
 
 class Uncaught(Topology):
@@ -144,7 +159,8 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-acks-first": Parts(publisher=AcksFirst),
     "planted-endless-drain-held": Parts(publisher=EndlessDrain),
     "planted-deaf": Parts(consumer=Deaf),
-    "planted-naive-loop": Parts(consumer=NaiveLoop),
+    "slow": Parts(topology=slow),
+    "planted-naive-loop": Parts(consumer=NaiveLoop, topology=slow),
     "planted-reads-uncommitted": Parts(consumer=ReadsUncommitted),
     "planted-commits-what-it-read": Parts(consumer=CommitsWhatItRead),
 }

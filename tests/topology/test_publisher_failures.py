@@ -91,6 +91,20 @@ def test_an_output_that_was_not_confirmed_ends_it_and_nothing_is_acked_any_more(
     asyncio.run(scenario())
 
 
+def test_a_fault_elsewhere_can_end_it_and_nothing_is_acked_any_more() -> None:
+    """Such as an agent that died: the first reason stays."""
+
+    async def scenario() -> None:
+        async with desk() as at:
+            await at.publish(0)
+            at.publisher.fail("an agent ended with KeyError")
+            at.publisher.fail("and so on")
+            await at.producer.report(0)
+            assert (at.acked, at.why_failed()) == ([], "an agent ended with KeyError")
+
+    asyncio.run(scenario())
+
+
 def test_after_a_failure_publish_waits_for_ever() -> None:
     """So that an agent can't go on to the next record, with outputs or without."""
 
