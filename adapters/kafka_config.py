@@ -36,6 +36,8 @@ def producer(settings: Settings, bootstrap: str, *, max_bytes: int) -> dict[str,
         "acks": "all",
         "enable.idempotence": True,
         "linger.ms": 5,
+        # How long a missing topic is looked for before the record fails; the default of 30 s hides it from us.
+        "topic.metadata.propagation.max.ms": 5000,
         "delivery.timeout.ms": int(settings.publish_timeout * 1000),
         "message.max.bytes": max_bytes,
         # The bound that counts is ours, in records in flight; the library's must not be met first.

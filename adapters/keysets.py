@@ -22,6 +22,9 @@ from streams.core.ports import KeySet, KeySetError, KeySetParser
 log = structlog.get_logger(__name__)
 
 HTTP_OK: Final = 200
+GRACE_S: Final = 60.0
+"""Keys verify for so much longer than they let records in, so that what was already read is not refused for want of
+a key when they grow too old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,14 @@ class KeySets:
         self._states = {issuer: State() for issuer in self._rows}
 
     def of(self, issuer: str) -> KeySet:
-        """The usable keys of an issuer; none if they are older than the maximum age or never came."""
-        state = self._states[issuer]
-        if state.fetched_at is None or self._clock() - state.fetched_at > self._limits.max_age:
-            return KeySet()
-        return state.keys
+        """The keys that verify for an issuer; none if they are too old or never came."""
+        age = self.age(issuer)
+        return KeySet() if age is None or age > self._limits.max_age + GRACE_S else self._states[issuer].keys
+
+    def usable(self, issuer: str) -> bool:
+        """Whether records of this issuer should be read at all: there are keys, and they aren't too old."""
+        age = self.age(issuer)
+        return age is not None and age <= self._limits.max_age
 
     def fault(self, issuer: str) -> str:
         """Why the last fetch failed; empty if it didn't."""
@@ -88,7 +94,7 @@ class KeySets:
                 log.warning("key_set_unavailable", issuer=issuer, fault=fault)
             self._states[issuer] = replace(before, fault=fault)
             return
-        if before.fault:
+        if before.fault or before.keys.dropped != keys.dropped:
             log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
         self._states[issuer] = State(keys, self._clock(), "")
 

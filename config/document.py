@@ -29,16 +29,6 @@ appears in a log, an error or a message. Which settings are checked against each
 is in [operations.md](operations.md).
 """
 
-NOT_YET: Final[Mapping[str, str]] = {
-    "environment": "Plain-text Kafka is not refused: set `KAFKA_SECURITY_PROTOCOL`.",
-    "port": "In this release one command runs one worker.",
-    "build_id": "In this release nothing shows it.",
-    "retries_enabled": "In this release it is only reported: nothing is retried.",
-    "rate_limit_enabled": "In this release it is only reported: there is no cap.",
-    "ab_testing": "In this release it is only reported: templates have no variants.",
-}
-"""What a reason promises and this release doesn't do, by field."""
-
 KINDS: Final[Mapping[Any, str]] = {
     bool: "`true` or `false`",
     int: "whole number",
@@ -79,8 +69,8 @@ def _section(title: str, names: list[str]) -> str:
 
 def _row(name: str, field: FieldInfo) -> str:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    why = " ".join(filter(None, [field.description, NOT_YET.get(name)]))
-    return f"| `{name.upper()}` | {_kind(field)} | {_default(field.default)} | {extra.get('unit', '')} | {why} |\n"
+    cells = (f"`{name.upper()}`", _kind(field), _default(field.default), str(extra.get("unit", "")), field.description or "")
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _kind(field: FieldInfo) -> str:

@@ -35,15 +35,15 @@ class Settings(BaseSettings):
 
     # What it is
     environment: Literal["production", "development"] = _row(
-        "Production turns the 48-hour window on and refuses plain-text transports.", "production"
+        "Production turns the 48-hour window on, refuses live, and wants TLS for key sets and mail.", "production"
     )
     mode: Literal["dry_run", "live"] = _row(
         "What is asked for; guardrails may make it dry run all the same.", "dry_run"
     )
     app_base_url: str = _row("How others reach this service; shown by /canary.", "http://127.0.0.1:8000")
-    build_id: str = _row("Which build this is, for reports.", "unknown")
+    build_id: str = _row("Which build this is. Not shown anywhere yet.", "unknown")
     host: str = _row("Address that the HTTP server binds; loopback unless a proxy stands in front.", "127.0.0.1")
-    port: Port = _row("Port of the HTTP server; worker i of one command adds i, and 0 takes a free one.", 8000)
+    port: Port = _row("Port of the HTTP server; 0 takes a free one.", 8000)
     launched_at: AwareDatetime | None = _row(
         "Launch time, RFC 3339; in production an unset one means inside the window.", None
     )
@@ -51,9 +51,9 @@ class Settings(BaseSettings):
     # Flags
     disable_send: bool = _row("Nothing leaves the house.", default=True)
     promo_sends: bool = _row("Promotional messages may go out.", default=False)
-    retries_enabled: bool = _row("Transient failures are retried.", default=True)
-    rate_limit_enabled: bool = _row("The cap binds. Can't be turned off inside the window.", default=True)
-    ab_testing: bool = _row("Template variants by hash; off means the control variant.", default=False)
+    retries_enabled: bool = _row("Reported; retries come with the dispatch ledger.", default=True)
+    rate_limit_enabled: bool = _row("Reported; the cap comes with the dispatch ledger.", default=True)
+    ab_testing: bool = _row("Reported; there is one variant of each template so far.", default=False)
 
     # Kafka
     kafka_bootstrap: str | None = _row("Brokers, host:port,…; unset in development starts the embedded broker.", None)

@@ -28,7 +28,7 @@ from config.settings import Settings
 from schemas import registry
 from streams import agents, templates, topics, transport
 from streams.core import keys, token
-from streams.core.flags import EffectiveMode
+from streams.core.flags import EffectiveMode, Flags
 from streams.core.ingest import IngestRules
 from streams.core.messages import Mode
 from streams.core.ports import Sender
@@ -83,7 +83,7 @@ class Worker:
     admin: TopicAdmin
     table: tuple[topics.Topic, ...]
     health: Health
-    watchdog: Watchdog
+    watchdogs: tuple[Watchdog, ...]
     listener: Listener
     metrics: Metrics
     mode: Callable[[], EffectiveMode]
@@ -108,6 +108,8 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     office = Office(
         senders=(parts.senders or senders_of)(settings), conditions=conditions_clock(settings, mode), observer=counting
     )
+    reads = dispatch_topics(mode().mode, flags_of(settings))
+    dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, reads)
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
     gate = Gate1(bound, key_sets, holds, service=producers.GATE1_SERVICE, fresh_for=settings.gate1_fresh_for)
@@ -122,7 +124,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     return Worker(
         settings=settings,
         app=app,
-        dispatcher=new_dispatcher(settings, bootstrap, for_dispatcher, office, holds),
+        dispatcher=dispatcher,
         publishers=publishers,
         key_sets=key_sets,
         gate=gate,
@@ -131,7 +133,10 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         admin=topic_admin(settings, bootstrap, admin_client),
         table=topics.table(row.service for row in rows),
         health=health,
-        watchdog=Watchdog(lambda: sample(app, for_agents, probe), patience=settings.watchdog_after),
+        watchdogs=(
+            Watchdog(lambda: agents_sample(app, for_agents, probe), patience=settings.watchdog_after),
+            Watchdog(lambda: dispatcher_sample(dispatcher, for_dispatcher, probe), patience=settings.watchdog_after),
+        ),
         listener=Listener(build_site(site), settings.host, settings.port),
         metrics=metrics,
         mode=mode,
@@ -208,15 +213,19 @@ def new_app(
     return app
 
 
+def dispatch_topics(mode: Mode, flags: Flags) -> tuple[str, ...]:
+    """What the dispatcher reads. In live, promotional messages stay in Kafka until PROMO_SENDS is on."""
+    keep_promotional = mode is Mode.LIVE and not flags.promo_sends
+    return (topics.DISPATCH_TRANSACTIONAL,) if keep_promotional else tuple(topics.DISPATCH.values())
+
+
 def new_dispatcher(
-    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds
+    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds, reads: tuple[str, ...]
 ) -> Dispatcher:
-    """The dispatcher with its consumer. In live, promotional messages stay in Kafka until PROMO_SENDS is on."""
+    """The dispatcher with its consumer."""
     config = kafka_config.dispatch_consumer(settings, bootstrap, group=group_of(settings, "dispatch"))
-    keep_promotional = settings.mode == "live" and not settings.promo_sends
-    read = [topics.DISPATCH_TRANSACTIONAL] if keep_promotional else list(topics.DISPATCH.values())
     reading = Reading(
-        topics=read,
+        topics=reads,
         prefix=settings.topic_prefix,
         commit_interval=settings.commit_interval,
         drain_timeout=settings.drain_timeout,
@@ -249,11 +258,18 @@ def senders_of(settings: Settings) -> Mapping[str, Sender]:
     return {"email": SmtpSender(server)}
 
 
-def sample(app: App, publisher: Publisher, probe: KafkaProbe) -> Sample:
-    """What the watchdog looks at."""
+def agents_sample(app: App, publisher: Publisher, probe: KafkaProbe) -> Sample:
+    """What the agents' watchdog looks at. Output that isn't being confirmed has a bound of its own."""
     settled = app.started and not app.rebalancing
     waiting = sum(cast("transport.Consumer", app.consumer).waiting().values()) if settled else 0
-    return Sample(progress=publisher.resolved, waiting=waiting, broker_answers=probe.reachable)
+    answers = probe.reachable and not publisher.stalled()
+    return Sample(progress=publisher.resolved, waiting=waiting, broker_answers=answers)
+
+
+def dispatcher_sample(dispatcher: Dispatcher, publisher: Publisher, probe: KafkaProbe) -> Sample:
+    """The dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
+    answers = probe.reachable and not publisher.stalled()
+    return Sample(progress=dispatcher.turns, waiting=1, broker_answers=answers)
 
 
 def expose(

@@ -56,6 +56,10 @@ class Counting:
             self._dead_lettered(Stage.DISPATCH, record, outcome)
             log.warning("delivery_failed", channel=channel, reason=outcome.reason, detail=outcome.detail)
 
+    def answered(self, channel: str, seconds: float) -> None:
+        """A provider answered, or its deadline ran out."""
+        self._metrics.observe("comcenter_provider", seconds, channel=channel)
+
     def _dead_lettered(self, stage: Stage, record: Record, rejected: Rejected) -> None:
         self._metrics.count("comcenter_dead_letters", stage=stage, reason=rejected.reason)
         log.info(

@@ -9,6 +9,7 @@ development only.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ class DispatchObserver(Protocol):
     def dispatched(self, record: Record, message: Message | None, outcome: Receipt | Rejected) -> None:
         """A message reached a final state or was given up."""
 
+    def answered(self, channel: str, seconds: float) -> None:
+        """A provider answered, or its deadline ran out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
@@ -86,7 +90,11 @@ class Office:
         sender = self.senders.get(message.route.channel)
         if sender is None:
             return Refused(code=f"no sender is configured for {message.route.channel}", retryable=False)
-        return await sender.send(message)
+        begun = time.perf_counter()
+        try:
+            return await sender.send(message)
+        finally:
+            self.observer.answered(message.route.channel, time.perf_counter() - begun)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +126,7 @@ class Dispatcher(Service):
         self._finished = asyncio.Event()
         self._consumer: Consumer | None = None
         self._paused: set[tuple[str, int]] = set()
+        self.turns = 0  # grows while the loop lives, whether or not there is something to read
         self._home: asyncio.AbstractEventLoop
 
     async def on_start(self) -> None:
@@ -134,6 +143,7 @@ class Dispatcher(Service):
         committed_at = self._home.time()
         try:
             while not self.should_stop:
+                self.turns += 1
                 await self._work_through(await self._blocking(self._poll))
                 if self._home.time() - committed_at >= self._reading.commit_interval:
                     await self._blocking(self._commit)

@@ -13,7 +13,6 @@ from typing import Final, Protocol
 import structlog
 
 from streams import topics
-from streams.core.keys import KeySet
 from streams.core.token import Producer
 from streams.holds import Holds
 
@@ -25,8 +24,8 @@ GATE_RED: Final = "gate_red"
 class KeyState(Protocol):
     """What the gate looks at: `adapters.keysets.KeySets`."""
 
-    def of(self, issuer: str) -> KeySet:
-        """Usable keys."""
+    def usable(self, issuer: str) -> bool:
+        """Whether there are keys that aren't too old."""
 
     def age(self, issuer: str) -> float | None:
         """Seconds since they were last fetched."""
@@ -72,7 +71,7 @@ class Gate1:
         self._set(topics.DISPATCH.values(), held=not state.green)
         for topic in {producer.topic for producer in self._producers}:
             issuers = [producer.issuer for producer in self._producers if producer.topic == topic]
-            self._set([topic], held=not any(self._keys.of(issuer) for issuer in issuers))
+            self._set([topic], held=not all(self._keys.usable(issuer) for issuer in issuers))
         if state.green != self._was_green:
             log.info("gate1", green=state.green, why=state.why)
             self._was_green = state.green

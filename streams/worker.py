@@ -36,15 +36,39 @@ async def run(worker: Worker) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
+        require_cython(worker)
         await asyncio.to_thread(require_topics, worker)
-        async with started(worker):
-            why = await first_of(stop, worker)
-    except (CannotStartError, BrokerUnavailableError, OSError) as error:
+        await listen(worker)
+    except (CannotStartError, BrokerUnavailableError) as error:
         log.error("cannot_start", why=str(error))
         return CANNOT_START
+    async with started(worker):
+        why = await first_of(stop, worker)
     if why:
         log.error("worker_failed", why=why)
     return CRASHED if why else OK
+
+
+def require_cython(worker: Worker) -> None:
+    """Faust's compiled stream is in use: the pure one acks records of an old generation without processing them.
+
+    Raises:
+        CannotStartError: it isn't.
+    """
+    if not worker.health.cython_stream:
+        raise CannotStartError("Faust has no compiled stream here: install a wheel of faust-streaming, unset NO_CYTHON")
+
+
+async def listen(worker: Worker) -> None:
+    """Bind the HTTP server first, so that a taken port is an error of the start.
+
+    Raises:
+        CannotStartError: the address can't be bound.
+    """
+    try:
+        await worker.listener.start()
+    except OSError as error:
+        raise CannotStartError(f"HOST and PORT can't be bound: {error.strerror}") from None
 
 
 def require_topics(worker: Worker) -> None:
@@ -70,7 +94,6 @@ async def started(worker: Worker) -> AsyncIterator[None]:
     worker.gate.apply()
     worker.app.add_dependency(worker.dispatcher)
     try:
-        await worker.listener.start()
         await worker.app.start()
         worker.health.started = True
         log.info("started", port=worker.listener.port, mode=worker.mode().mode, why=worker.mode().why)
@@ -109,7 +132,8 @@ async def first_of(stop: asyncio.Event, worker: Worker) -> str:
                 return publisher.failed.result()
         if worker.app.crashed:
             return f"Faust crashed: {type(worker.app.crash_reason).__name__}"
-        worker.health.watchdog = worker.watchdog.look(loop.time())
+        found = [watchdog.look(loop.time()) for watchdog in worker.watchdogs]
+        worker.health.watchdog = "; ".join(fault for fault in found if fault)
         if worker.health.watchdog:
             return worker.health.watchdog
         with contextlib.suppress(TimeoutError):

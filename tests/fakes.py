@@ -13,7 +13,6 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.core.keys import KeySet
 from streams.core.messages import Message, Receipt
 from streams.core.ports import Delivered, Delivery, Refused, Unknown
 from streams.core.reasons import Rejected
@@ -122,7 +121,8 @@ class Ending(StrEnum):
 
 
 FAKE: Final = "fake"
-_ADDRESS: Final = re.compile(r"[^@\s<>,]+@[^@\s<>,]+", re.ASCII)
+_ADDRESS: Final = re.compile(r"[!-+\--;=?A-~]+@[!-+\--;=?A-~]+")
+"""Printable ASCII without comma, angle brackets and a second @."""
 _DELIVERIES: Final[Mapping[Ending, Delivery]] = {
     Ending.REFUSED_FOR_EVER: Refused(code="550", retryable=False),
     Ending.REFUSED_FOR_NOW: Refused(code="450", retryable=True),
@@ -155,6 +155,10 @@ class FakeDispatchObserver:
     """Remembers what the office told it."""
 
     seen: list[tuple[Message | None, Receipt | Rejected]] = field(default_factory=list)
+    calls: list[tuple[str, float]] = field(default_factory=list)
+
+    def answered(self, channel: str, seconds: float) -> None:
+        self.calls.append((channel, seconds))
 
     def dispatched(self, _record: Record, message: Message | None, outcome: Receipt | Rejected) -> None:
         self.seen.append((message, outcome))
@@ -162,14 +166,14 @@ class FakeDispatchObserver:
 
 @dataclass(slots=True)
 class FakeKeyState:
-    """Keys as the gate looks at them: set ``keys`` and ``ages`` by issuer."""
+    """Keys as the gate looks at them: who has ``keys``, how old they are, and why the last fetch failed."""
 
-    keys: dict[str, KeySet] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
     ages: dict[str, float] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
-    def of(self, issuer: str) -> KeySet:
-        return self.keys.get(issuer, KeySet())
+    def usable(self, issuer: str) -> bool:
+        return issuer in self.keys
 
     def age(self, issuer: str) -> float | None:
         return self.ages.get(issuer)

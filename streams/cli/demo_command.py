@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from types import FrameType
 
 import typer
@@ -35,19 +37,23 @@ def demo(
     once: bool = typer.Option(False, "--once", help="End after the story instead of staying up."),
     json_output: bool = typer.Option(False, "--json", help="End with one JSON line on standard output."),
     mode: DemoMode = typer.Option("dry_run", help="live delivers to the local mail sink."),
+    out: Path | None = typer.Option(None, help="Keep the rendered messages in this folder."),
     port: int = typer.Option(0, help="Port of the worker's HTTP server; 0 takes a free one."),
 ) -> None:
     """Start a broker, keys, a mail sink and a worker; produce five events and show what became of each.
 
     With KAFKA_BOOTSTRAP set it uses that cluster, under the topic prefix `demo.`. All else is made on the spot and gone
-    at the end. Exit code 100 if an event did not end as it should.
+    at the end, unless --out says where to keep what was rendered. Exit code 100 if an event did not end as it should.
     """
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr if json_output else sys.stdout, flush=True)  # noqa: E731
     signal.signal(signal.SIGTERM, _interrupt)
     begun = time.monotonic()
     try:
         with World(mode=mode.value, port=port) as world:
-            outcomes = _tell(world, say, begun)
+            outcomes = _tell(world, say, begun, show_files=not once)
+            if out is not None:
+                shutil.copytree(world.places.outbox, out, dirs_exist_ok=True)
+                say(f"\nrendered messages  {out}")
             if json_output:
                 print(json.dumps(summary(world, outcomes, begun=begun)), flush=True)
             if not once:
@@ -67,7 +73,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _tell(world: World, say: Callable[[str], None], begun: float) -> list[Outcome]:
+def _tell(world: World, say: Callable[[str], None], begun: float, *, show_files: bool) -> list[Outcome]:
     say(f"broker   {world.broker}")
     say(f"worker   {world.base_url}  (mode {world.mode}; /canary /healthz /readyz /metrics)")
     events = demo_events(registry.load(), world.key)
@@ -79,12 +85,12 @@ def _tell(world: World, say: Callable[[str], None], begun: float) -> list[Outcom
             first = f"(first outcome after {time.monotonic() - begun:.1f} s)"
         say(f"{mark} {outcome.event.title:36} → {outcome.state}  {outcome.detail}  {first}")
         first = ""
-        for path in outcome.files:
+        for path in outcome.files if show_files else ():
             say(f"      {path}")
         outcomes.append(outcome)
     if world.mode == "live":
         mails = sorted(world.places.outbox.glob("*.eml"))
-        say("\nmails that the local sink received:" + "".join(f"\n      {mail}" for mail in mails))
+        say(f"\n{len(mails)} mails reached the local sink" + "".join(f"\n      {mail}" for mail in mails if show_files))
     return outcomes
 
 

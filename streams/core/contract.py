@@ -80,7 +80,7 @@ def validate(claims: Claims, schemas: Schemas) -> Event | Rejected:
         return Rejected(Reason.SCHEMA_VIOLATION, "`event.type` and `event.version` must be strings")
     versions = schemas.versions(event_type)
     if not versions:
-        return Rejected(Reason.EVENT_TYPE_UNKNOWN, "no such event type; `comcenter schema ls` lists them")
+        return Rejected(Reason.EVENT_TYPE_UNKNOWN, "no such event type in this build")
     if event_type not in claims.producer.types:
         return Rejected(Reason.EVENT_TYPE_UNKNOWN, f"{event_type} is not a type that this issuer may send")
     schema = versions.get(version)

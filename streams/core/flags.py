@@ -8,7 +8,7 @@ from typing import Final
 from streams.core.messages import Mode
 
 WINDOW_S: Final = 48 * 3600
-"""The first hours after launch in which nothing is sent (docs/seed: "Dry-run only for the first 48 hours")."""
+"""The first hours after launch, in which nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ EXTERNAL_PREFIX: Final = "demo."
 READY_S: Final = 60.0
 STOP_S: Final = 12.0
 SMALL_TIMES: Final = {
-    # The embedded broker waits half the rebalance timeout before a group's first assignment.
+    # A broker may wait for a part of the rebalance timeout before a group's first assignment.
     "KAFKA_SESSION_TIMEOUT": "6",
     "KAFKA_HEARTBEAT_INTERVAL": "2",
     "KAFKA_REBALANCE_TIMEOUT": "6",

@@ -20,6 +20,7 @@ def harden(response: web.StreamResponse) -> None:
     """Put the six on a response; one that has a policy of its own keeps it."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers.setdefault("Server", "auto_com_center")  # not which library in which version
 
 
 def present_and_missing(response: web.StreamResponse) -> tuple[list[str], list[str]]:

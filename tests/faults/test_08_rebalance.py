@@ -14,7 +14,7 @@ from tests.waiting import eventually
 from tests.world import INBOUND, SHORT, Centre, Outgoing
 
 pytestmark = [pytest.mark.faults, pytest.mark.fault(8), pytest.mark.timeout(600)]
-EVENTS = 24_000
+EVENTS = 16_000
 STAY_S = 5.0
 TURNS = 4
 REBALANCE_S = float(SHORT["KAFKA_REBALANCE_TIMEOUT"])

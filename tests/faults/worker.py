@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import sys
 import time
@@ -30,7 +31,10 @@ from tests.world import INBOUND
 FAULTY: Final = "x-fault"
 """Records with this header meet a bug in their step."""
 LINGER_S: Final = 1.0
-SLOW_S: Final = 0.002
+SLOW_S: Final = 0.003
+DELIVERED_AT_ONCE: Final = 5
+ROOMY: Final = 1_000_000
+"""Records that a queue may hold where the pressure of a full one must not stop the fetching."""
 
 
 def faulty(record: Record) -> bool:
@@ -59,7 +63,7 @@ def slow(topology: Topology) -> Topology:
 
 
 class Slow(Topology):
-    """At most 500 records a second."""
+    """At most 330 records a second."""
 
     def process(self, record: Record) -> list[Emit]:
         time.sleep(SLOW_S)
@@ -94,7 +98,22 @@ class EndlessDrain(Publisher):
         return False
 
 
-class NaiveLoop(transport.Consumer):
+class SlowDelivery(transport.Consumer):
+    """A batch takes long to deliver, so that a rebalance comes in the middle of it, with more behind in the queue."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        deliver, count = self.callback, itertools.count()
+
+        async def slowly(message: Any) -> None:
+            if next(count) % DELIVERED_AT_ONCE == 0:
+                await asyncio.sleep(0.001)
+            await deliver(message)
+
+        self.callback = slowly
+
+
+class NaiveLoop(SlowDelivery):
     """Planted for 8: awaits each delivery, and sets the read offset whatever happened meanwhile."""
 
     async def _drain_messages(self, fetcher: Any) -> None:
@@ -151,6 +170,18 @@ def held(built: Worker) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, "paused"))
 
 
+def roomy(built: Worker) -> None:
+    """Queues that never fill."""
+    built.app.conf.stream_buffer_maxsize = ROOMY
+
+
+PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {
+    "held": held,
+    "planted-endless-drain-held": held,
+    "slow": roomy,
+    "planted-naive-loop": roomy,
+}
+
 COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "plain": Parts(),
     "held": Parts(),
@@ -159,23 +190,22 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-acks-first": Parts(publisher=AcksFirst),
     "planted-endless-drain-held": Parts(publisher=EndlessDrain),
     "planted-deaf": Parts(consumer=Deaf),
-    "slow": Parts(topology=slow),
+    "slow": Parts(consumer=SlowDelivery, topology=slow),
     "planted-naive-loop": Parts(consumer=NaiveLoop, topology=slow),
     "planted-reads-uncommitted": Parts(consumer=ReadsUncommitted),
     "planted-commits-what-it-read": Parts(consumer=CommitsWhatItRead),
 }
 
 
-async def run(name: str, prepare: Callable[[Worker], None] | None) -> int:
+async def run(name: str) -> int:
     """Build that composition and run it as the product would."""
     settings = config.load(for_worker=True)
     built = build(settings, settings.kafka_bootstrap or "", COMPOSITIONS[name])
-    if prepare is not None:
-        prepare(built)
+    if name in PREPARATIONS:
+        PREPARATIONS[name](built)
     return await worker.run(built)
 
 
 if __name__ == "__main__":
     configure_logging()
-    composition = sys.argv[1]
-    sys.exit(asyncio.run(run(composition, held if composition.endswith("held") else None)))
+    sys.exit(asyncio.run(run(sys.argv[1])))

@@ -69,6 +69,9 @@ def test_in_live_a_message_is_sent_once_and_a_receipt_says_so() -> None:
     assert (emit.key, emit.headers) == (f"{ISSUER}/event-1".encode(), (("traceparent", b"00-1"),))
     assert written.flags["DISABLE_SEND"] is False
     assert post.observer.seen == [(mail, written)]
+    ((channel, seconds),) = post.observer.calls
+    assert channel == "email"
+    assert 0 <= seconds < 60
 
 
 NOT_SENT: list[tuple[str, Post, Message, State, Suppression | None]] = [
@@ -90,7 +93,7 @@ def test_a_message_that_may_not_go_out_ends_without_a_call(
     post: Post, mail: Message, state: State, why: Suppression | None
 ) -> None:
     written = receipt_of(post.dispatch(mail.encode()))
-    assert post.sender.calls == []
+    assert (post.sender.calls, post.observer.calls) == ([], [])
     assert (written.state, written.reason, written.attempt, written.provider) == (state, why, 0, None)
 
 
