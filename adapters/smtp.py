@@ -5,6 +5,8 @@ RFC 5321 for replies and their classes, RFC 5322 for the message, RFC 3834 for `
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -19,6 +21,8 @@ from streams.core.ports import Delivered, Delivery, Refused, Unknown
 
 PERMANENT: Final = 500
 PROVIDER: Final = "smtp"
+ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,253}\Z)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+"""A plain address: the dot-atom of RFC 5321, section 4.1.2, at a domain name; no quoting, no literals, ASCII."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +59,26 @@ class SmtpSender:
         self._server = server
 
     async def send(self, message: Message) -> Delivery:
-        """Hand one mail over, within the server's timeout."""
+        """Hand one mail over; the server's timeout is for all of it."""
         try:
             mail = compose(message)
         except ValueError:
             return Refused(code="address_invalid", retryable=False)
-        server = self._server
-        client = aiosmtplib.SMTP(
+        attempt = _Attempt(self._server)
+        try:
+            async with asyncio.timeout(self._server.timeout):
+                return await attempt.run(mail, to=message.to, sender=parseaddr(message.sender)[1])
+        except TimeoutError:
+            return attempt.failed("deadline")
+        finally:
+            attempt.client.close()
+
+
+class _Attempt:
+    """One connection for one mail; knows whether the content was begun, and so what a failure means."""
+
+    def __init__(self, server: SmtpServer) -> None:
+        self.client = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
             username=server.username,
@@ -70,41 +87,34 @@ class SmtpSender:
             start_tls=True if server.require_tls and not server.implicit_tls else None,
             timeout=server.timeout,
         )
+        self._content_begun = False
+
+    async def run(self, mail: EmailMessage, *, to: str, sender: str) -> Delivery:
         try:
-            await client.connect()
+            await self.client.connect()
+            await self.client.mail(sender)
+            await self.client.rcpt(to)
+            self._content_begun = True
+            reply = await self.client.data(mail.as_bytes(policy=mail.policy.clone(linesep="\r\n")))
+        except aiosmtplib.SMTPResponseException as error:
+            return self._answered(error.code, error.message)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            return _before_data(error)
-        try:
-            return await _hand_over(client, mail)
-        finally:
-            client.close()
+            return self.failed(type(error).__name__)
+        return self._answered(reply.code, reply.message)
 
+    def _answered(self, code: int, text: str) -> Delivery:
+        """2yz: taken; 4yz: try again later; 5yz: never (RFC 5321, section 4.2.1). Anything else says nothing."""
+        match code // 100:
+            case 2 if self._content_begun:
+                return Delivered(provider=PROVIDER, provider_id=text[:200] or None)
+            case 4 | 5:
+                return Refused(code=str(code), retryable=code < PERMANENT)
+            case _:
+                return self.failed(f"reply {code}")
 
-async def _hand_over(client: aiosmtplib.SMTP, mail: EmailMessage) -> Delivery:
-    sender, recipient = parseaddr(str(mail["From"]))[1], parseaddr(str(mail["To"]))[1]
-    try:
-        await client.mail(sender)
-        await client.rcpt(recipient)
-    except (aiosmtplib.SMTPException, OSError) as error:
-        return _before_data(error)
-    try:
-        reply = await client.data(mail.as_bytes(policy=mail.policy.clone(linesep="\r\n")))
-    except aiosmtplib.SMTPResponseException as error:
-        return _reply(error.code)
-    except (aiosmtplib.SMTPException, OSError) as error:
-        return Unknown(what=f"{type(error).__name__} after DATA")
-    return Delivered(provider=PROVIDER, provider_id=reply.message[:200] or None)
-
-
-def _before_data(error: Exception) -> Refused:
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        return _reply(error.code)
-    return Refused(code=type(error).__name__, retryable=True)
-
-
-def _reply(code: int) -> Refused:
-    """4yz: try again later; 5yz: never (RFC 5321, section 4.2.1)."""
-    return Refused(code=str(code), retryable=code < PERMANENT)
+    def failed(self, what: str) -> Delivery:
+        """It ended without an answer: surely not sent before the content was begun, unknown after that."""
+        return Unknown(what=f"{what} after DATA") if self._content_begun else Refused(code=what, retryable=True)
 
 
 def compose(message: Message) -> EmailMessage:
@@ -114,6 +124,8 @@ def compose(message: Message) -> EmailMessage:
         ValueError: an address or a header that can't stand in a mail.
     """
     name, sender = parseaddr(message.sender)
+    if ADDRESS.fullmatch(message.to) is None or ADDRESS.fullmatch(sender) is None:
+        raise ValueError("not an address")
     mail = EmailMessage()
     mail["From"] = Address(display_name=name, addr_spec=sender)
     mail["To"] = Address(addr_spec=message.to)

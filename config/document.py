@@ -69,7 +69,13 @@ def _section(title: str, names: list[str]) -> str:
 
 def _row(name: str, field: FieldInfo) -> str:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    cells = (f"`{name.upper()}`", _kind(field), _default(field.default), str(extra.get("unit", "")), field.description or "")
+    cells = (
+        f"`{name.upper()}`",
+        _kind(field),
+        _default(field.default),
+        str(extra.get("unit", "")),
+        field.description or "",
+    )
     return f"| {' | '.join(cells)} |\n"
 
 

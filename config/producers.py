@@ -68,7 +68,12 @@ def _problems(issuer: str, table: Any, *, production: bool) -> list[str]:  # noq
 
 
 def _allowed(url: str, *, production: bool) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if not parts.hostname:
+        return False
     return parts.scheme == "https" or (parts.scheme == "http" and not production and parts.hostname in _LOOPBACK)
 
 

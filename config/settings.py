@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic import AwareDatetime, Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HERE: Final = Path(__file__).parent
 
 Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
+Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -80,7 +81,7 @@ class Settings(BaseSettings):
     kafka_probe_timeout: Seconds = _row("A broker that takes longer counts as away.", 3.0, "s")
 
     # Publishing
-    publish_max_in_flight: int = _row("Records sent and not yet confirmed; beyond it the agents wait.", 5000, "records")
+    publish_max_in_flight: Count = _row("Records not yet confirmed; beyond it the agents wait.", 5000, "records")
     publish_timeout: Seconds = _row("The broker's time to confirm a record; then the process ends with 1.", 120.0, "s")
     publish_stall_after: Seconds = _row("An unconfirmed record older than this turns /readyz to 503.", 5.0, "s")
     publish_refused_for: Seconds = _row("A refused topic is tried again for so long; then the process ends.", 30.0, "s")
@@ -89,10 +90,10 @@ class Settings(BaseSettings):
     watchdog_after: Seconds = _row("Records waiting and no progress for so long ends the process.", 60.0, "s")
 
     # Trust
-    producers_file: Path = _row("Who may produce what, and where their keys are.", HERE / "producers.toml")
+    producers_file: FilePath = _row("Who may produce what, and where their keys are.", HERE / "producers.toml")
     jwks_refresh_every: Seconds = _row("How often each key set is fetched, after success and failure alike.", 10.0, "s")
     jwks_timeout: Seconds = _row("Time for one fetch.", 5.0, "s")
-    jwks_max_bytes: int = _row("A larger key set is refused.", 262_144, "bytes")
+    jwks_max_bytes: Count = _row("A larger key set is refused.", 262_144, "bytes")
     jwks_max_age: Seconds = _row("Cached keys verify for so long while their server is away.", 86_400.0, "s")
     gate1_fresh_for: Seconds = _row("Gate 1 is GREEN for so long after its keys were last fetched.", 60.0, "s")
 
@@ -103,8 +104,15 @@ class Settings(BaseSettings):
     @field_validator("topic_prefix")
     @classmethod
     def _legal_prefix(cls, value: str) -> str:
-        if not all(character.isalnum() or character in "._-" for character in value):
+        if not all(c.isascii() and (c.isalnum() or c in "._-") for c in value):
             raise ValueError("only letters, digits, '.', '_' and '-' may stand in a topic's name")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _usable_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_server(value.get_secret_value()):
+            raise ValueError("must be smtp://[user:password@]host:port or smtps://…")
         return value
 
     @property
@@ -138,9 +146,6 @@ def _conflicts(s: Settings) -> list[str]:
         problems.append("KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT")
     if s.dispatch_max_poll_interval < s.kafka_session_timeout:
         problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
-    if not s.producers_file.is_file():
-        problems.append(f"PRODUCERS_FILE: there is no file {s.producers_file}")
-    problems += _smtp_problems(s)
     return problems
 
 
@@ -155,12 +160,9 @@ def _worker_problems(s: Settings) -> list[str]:
     return problems
 
 
-def _smtp_problems(s: Settings) -> list[str]:
-    if s.smtp_url is None:
-        return []
-    parts = urlsplit(s.smtp_url.get_secret_value())
+def _is_server(url: str) -> bool:
     try:
-        usable = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port is not None
+        parts = urlsplit(url)
+        return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port is not None
     except ValueError:
-        usable = False
-    return [] if usable else ["SMTP_URL: must be smtp://[user:password@]host:port or smtps://…"]
+        return False

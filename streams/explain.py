@@ -71,6 +71,8 @@ def _what(record: Record) -> str:
         return f"given up at {stage}: {reason} ({_header(record, 'dlq.detail')})"
     if record.topic.startswith(topics.INBOUND_PREFIX):
         return "queued"
+    if record.topic == topics.REDRIVE:
+        return "queued again"
     body = orjson.loads(record.value or b"{}")
     route = body.get("route", {})
     template = f"{route.get('template')}@{route.get('template_version')}"

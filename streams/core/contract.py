@@ -12,6 +12,7 @@ from streams.core.reasons import Reason, Rejected
 from streams.core.token import Claims
 
 MAX_DETAIL: Final = 200
+_PLAIN_STEP: Final = re.compile(r"|[a-z][a-z0-9_]{0,31}|\d{1,4}", re.ASCII)
 _LEAP_SECOND: Final = re.compile(r"(T\d\d:\d\d):60")
 
 
@@ -105,10 +106,15 @@ def _epoch_ms(moment: str | None) -> int | None:
 
 
 def _violated(event_type: str, version: str, violations: Sequence[Breach]) -> Rejected:
-    places = "; ".join(f"{violation.pointer or '/'} breaks `{violation.keyword}`" for violation in violations)
+    places = "; ".join(f"{_place(violation.pointer)} breaks `{violation.keyword}`" for violation in violations)
     in_recipient = all(v.pointer == "/recipient" or v.pointer.startswith("/recipient/") for v in violations)
     reason = Reason.RECIPIENT_INVALID if in_recipient else Reason.SCHEMA_VIOLATION
     return Rejected(reason, f"{event_type} {version}: {places}"[:MAX_DETAIL])
+
+
+def _place(pointer: str) -> str:
+    """A pointer without what a producer may have put into a member's name, such as an address."""
+    return "/".join(step if _PLAIN_STEP.fullmatch(step) else "*" for step in pointer.split("/")) or "/"
 
 
 def _event(claims: Claims, not_after_ms: int | None) -> Event:

@@ -13,6 +13,7 @@ TRUNCATED_BYTES: Final = 64 * 1024
 """How much of an original is kept when the whole doesn't fit."""
 MAX_HEADER_BYTES: Final = 512 * 1024
 MAX_KEY_BYTES: Final = 64 * 1024
+MAX_DETAIL: Final = 500
 PREFIX: Final = "dlq."
 
 
@@ -22,7 +23,7 @@ def dead_letter(record: Record, rejected: Rejected, stage: Stage, *, failed_at_m
     ours = {
         "dlq.reason": rejected.reason.value,
         "dlq.stage": stage.value,
-        "dlq.detail": rejected.detail,
+        "dlq.detail": rejected.detail[:MAX_DETAIL],
         "dlq.original.topic": record.topic,
         "dlq.original.partition": str(record.partition),
         "dlq.original.offset": str(record.offset),
@@ -52,7 +53,7 @@ def _fitted(record: Record) -> tuple[bytes | None, bytes | None, Headers, dict[s
     value = record.value or b""
     digest = hashlib.sha256(value).hexdigest()
     note = f"kept {min(len(value), TRUNCATED_BYTES)} of {len(value)} bytes; sha256={digest}"
-    if sum(len(name) + len(text or b"") for name, text in headers) > MAX_HEADER_BYTES:
+    if Emit(topic=topics.DEAD_LETTER, key=None, value=None, headers=headers).size() > MAX_HEADER_BYTES:
         note += f"; {len(headers)} headers dropped"
         headers = ()
     key = record.key

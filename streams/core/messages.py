@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from functools import cache
+from typing import Any, Self, cast
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from streams.core.reasons import Suppression
 
@@ -51,7 +53,7 @@ def dispatch_id(*, event_id: str, recipient_id: str, channel: str, template: str
 
 
 class _Json:
-    """To and from JSON, for the flat dataclasses below."""
+    """To and from JSON, for the dataclasses below. pydantic reads, strictly by their annotations; orjson writes."""
 
     __slots__ = ()
 
@@ -67,11 +69,15 @@ class _Json:
             UnreadableError: not JSON, not an object, or a member missing or of another kind.
         """
         try:
-            body = orjson.loads(value or b"")
-            known = {f.name for f in fields(cls)}  # type: ignore[arg-type] # every subclass is a dataclass
-            return cls(**{name: member for name, member in body.items() if name in known})
-        except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
-            raise UnreadableError(f"not a {cls.__name__} record: {type(error).__name__}") from None
+            read: Self = _reader(cast("type", cls)).validate_json(value or b"", strict=True)
+        except ValidationError as error:
+            raise UnreadableError(f"not a {cls.__name__} record: {error.error_count()} members are wrong") from None
+        return read
+
+
+@cache
+def _reader(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +112,6 @@ class RenderOrder(_Json):
     timezone: str | None
     data: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "route", _route(self.route))
-        object.__setattr__(self, "mode", Mode(self.mode))
-        _require(str, self.to)
-        _require(int, self.appended_ms)
-        _require(Mapping, self.data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(_Json):
@@ -130,13 +129,6 @@ class Message(_Json):
     sender: str
     parts: Mapping[str, str]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "route", _route(self.route))
-        object.__setattr__(self, "mode", Mode(self.mode))
-        _require(str, self.to)
-        _require(int, self.appended_ms)
-        _require(Mapping, self.parts)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt(_Json):
@@ -151,25 +143,3 @@ class Receipt(_Json):
     provider_id: str | None
     at_ms: int
     flags: Mapping[str, bool]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "route", _route(self.route))
-        object.__setattr__(self, "state", State(self.state))
-        object.__setattr__(self, "mode", Mode(self.mode))
-        if self.reason is not None:
-            object.__setattr__(self, "reason", Suppression(self.reason))
-
-
-def _route(value: Route | Mapping[str, Any]) -> Route:
-    if isinstance(value, Route):
-        return value
-    known = {f.name for f in fields(Route)}
-    members = {name: member for name, member in value.items() if name in known}
-    for member in members.values():
-        _require(str, member)
-    return Route(**{**members, "category": Category(members["category"])})
-
-
-def _require(kind: type, value: object) -> None:
-    if not isinstance(value, kind):
-        raise TypeError(f"expected {kind.__name__}")

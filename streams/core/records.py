@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 Headers = tuple[tuple[str, bytes | None], ...]
 
 TRACEPARENT = "traceparent"
+HEADER_FRAMING = 10
+"""Two lengths of at most five bytes each (https://kafka.apache.org/documentation/#recordheader)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,6 @@ class Emit:
     partition: int | None = None
 
     def size(self) -> int:
-        """Bytes that count against a topic's record limit, framing aside."""
-        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        """Bytes that count against a topic's record limit: at least as many as Kafka's record format takes."""
+        headers = sum(len(name.encode()) + len(value or b"") + HEADER_FRAMING for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers

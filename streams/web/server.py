@@ -75,6 +75,10 @@ def build(site: Site) -> web.Application:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         return web.Response(body=site.telemetry.exposition(), headers=headers)
 
+    async def prepared(_request: web.Request, response: web.StreamResponse) -> None:
+        harden(response)  # also what aiohttp answers before a handler is reached
+
+    app.on_response_prepare.append(prepared)
     app.router.add_get("/canary", canary)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

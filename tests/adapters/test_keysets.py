@@ -48,6 +48,7 @@ class Server:
         await response.prepare(request)
         for start in range(0, len(self.body), 1000):
             await response.write(self.body[start : start + 1000])
+            await asyncio.sleep(0.002)  # so that it arrives in pieces
         return response
 
     def row(self, issuer: str = "a_service", path: str = "/jwks.json") -> ProducerRow:

@@ -199,7 +199,7 @@ def test_head_has_the_headers_and_no_body() -> None:
 
 @pytest.mark.parametrize("path", ["/canary", "/readyz"])
 def test_a_handler_that_raises_is_a_problem_that_tells_nothing(path: str) -> None:
-    """And the next request is served."""
+    """It is counted like every other, and the next request is served."""
     house = House(FakeHealth(bug=KeyError("ana@example.org")))
     answers = ask(house, ("GET", path), ("GET", "/healthz"))
     assert_problem(answers[0], 500, "internal_error")
@@ -207,6 +207,7 @@ def test_a_handler_that_raises_is_a_problem_that_tells_nothing(path: str) -> Non
     assert b"ana@" not in answers[0].body
     assert b"KeyError" not in answers[0].body
     assert answers[1].status == 200
+    assert labels(house.telemetry.observed)[0] == {"route": path, "status": "500"}
 
 
 def test_requests_are_counted_by_route_and_status_and_not_by_path() -> None:

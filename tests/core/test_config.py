@@ -86,10 +86,10 @@ def test_a_setting_that_is_wrong_is_named(name: str, value: Any) -> None:
     "values",
     [
         {"mode": "maybe", "port": -1, "launched_at": "soon", "commit_interval": 0},
-        {"producers_file": "/nowhere", "smtp_url": "x", "kafka_heartbeat_interval": 9.0},
+        {"kafka_heartbeat_interval": 9.0, "dispatch_max_poll_interval": 1.0, "kafka_security_protocol": "SASL_SSL"},
         {"mode": "maybe", "producers_file": "/nowhere", "smtp_url": "x"},
     ],
-    ids=["of the wrong kind", "in conflict", "some of either"],
+    ids=["of the wrong kind", "in conflict with another", "of no use"],
 )
 def test_one_message_names_every_setting_that_is_wrong(values: Mapping[str, Any]) -> None:
     """Whoever mends one must not find the next at the next start."""

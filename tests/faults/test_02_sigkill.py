@@ -31,7 +31,7 @@ def processed(worker: WorkerProcess) -> float:
 
 def play(centre: Centre, rng: random.Random, composition: str, kills: int) -> Account:
     centre.extra = FASTER
-    bursts = [centre.events(BURST) for _ in range(kills + 4)]
+    bursts = [centre.events(BURST) for _ in range(kills + 6)]
     ids = [event.event_id for burst in bursts for event in burst]
     workers = [centre.worker(composition).wait_ready() for _ in range(2)]
     centre.produce(bursts.pop())
@@ -64,7 +64,7 @@ def play(centre: Centre, rng: random.Random, composition: str, kills: int) -> Ac
 
 def test_twenty_kills_lose_nothing(centre: Centre, rng: random.Random) -> None:
     found = play(centre, rng, "", KILLS)
-    assert found.rendered == found.produced == (KILLS + 4) * BURST
+    assert found.rendered == found.produced == (KILLS + 6) * BURST
     assert found.dead_letters == 0
 
 
