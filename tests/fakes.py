@@ -121,8 +121,8 @@ class Ending(StrEnum):
 
 
 FAKE: Final = "fake"
-_ADDRESS: Final = re.compile(r"[!-+\--;=?A-~]+@[!-+\--;=?A-~]+")
-"""Printable ASCII without comma, angle brackets and a second @."""
+_ADDRESS: Final = re.compile(r"[!-+\--;=?A-~]{1,64}@[!-+\--;=?A-~]{1,253}")
+"""Printable ASCII without comma, angle brackets and a second @, of the lengths that RFC 5321 allows."""
 _DELIVERIES: Final[Mapping[Ending, Delivery]] = {
     Ending.REFUSED_FOR_EVER: Refused(code="550", retryable=False),
     Ending.REFUSED_FOR_NOW: Refused(code="450", retryable=True),

@@ -90,6 +90,8 @@ INVALID = {
     "two of them": "ben@example.org, eve@example.org",
     "in angle brackets": "<ben@example.org>",
     "with a name": "Ben <ben@example.org>",
+    "a local part too long": "b" * 65 + "@example.org",
+    "a domain too long": "ben@" + ("d" * 60 + ".") * 4 + "example.org",
     "a local part beyond ASCII": "b\u00e9n@example.org",
     "a domain beyond ASCII": "ben@\u00e9xample.org",
 }

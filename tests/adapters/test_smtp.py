@@ -144,7 +144,16 @@ def test_an_answer_to_the_content_that_says_nothing_leaves_it_unknown(reply: str
 def test_any_positive_answer_to_the_content_means_that_it_was_taken(reply: str) -> None:
     """RFC 5321, section 4.2.1: 2yz is positive completion, and clients go by the first digit."""
     (delivery,) = deliver(MailServer(replies={"DATA": reply}), [message()])
-    assert not isinstance(delivery, Refused)
+    assert isinstance(delivery, Delivered)
+
+
+@pytest.mark.parametrize("sender", ["", "Centre", "Centre <no-reply>", "a@example.org\r\nBcc: eve@example.org"])
+def test_a_sender_that_is_no_address_is_refused_and_the_server_never_called(sender: str) -> None:
+    server = MailServer()
+    (delivery,) = deliver(server, [message(sender=sender)])
+    assert isinstance(delivery, Refused)
+    assert not delivery.retryable
+    assert server.connections == 0
 
 
 def test_where_tls_is_required_nothing_goes_out_in_plain_text() -> None:

@@ -169,9 +169,9 @@ def test_whatever_its_original_a_dead_letter_fits_its_topic(
     assert (header(emit, "dlq.truncated") != "") if "dlq.truncated" in names(emit) else emit.value == bytes(value)
 
 
-def test_a_great_many_small_headers_fit_as_well() -> None:
-    """Each takes two bytes of framing or more besides what it holds, and equal ones compress to almost nothing."""
-    name = "h" * 20
+@pytest.mark.parametrize("name", ["h" * 20, "\u00e9" * 500])
+def test_a_great_many_small_headers_fit_as_well(name: str) -> None:
+    """Each takes framing besides what it holds, a name counts in bytes, and equal ones compress to almost nothing."""
     emit = letter(record(None, key=None, headers=((name, None),) * (FITS // len(name))))
     assert wire_size(emit) < topics.OURS_MAX_BYTES
 

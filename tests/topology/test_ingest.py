@@ -71,7 +71,7 @@ BAD: list[tuple[str, Reason, Callable[[], bytes | None]]] = [
     ("empty value", Reason.TOKEN_MISSING, lambda: b""),
     ("beyond 256 KiB", Reason.TOKEN_TOO_LARGE, lambda: b"a" * (256 * 1024 + 1)),
     ("not a JWS", Reason.TOKEN_MALFORMED, lambda: b"hello"),
-    ("not ASCII", Reason.TOKEN_MALFORMED, lambda: "é.é.é".encode()),
+    ("not ASCII", Reason.TOKEN_MALFORMED, "é.é.é".encode),
     ("invalid UTF-8", Reason.TOKEN_MALFORMED, lambda: b"\xff\xfe.\x80.\x81"),
     ("JSON, not a token", Reason.TOKEN_MALFORMED, lambda: b'{"event": 1}'),
     ("padding", Reason.TOKEN_MALFORMED, lambda: token() + b"="),
