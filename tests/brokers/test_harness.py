@@ -71,7 +71,9 @@ def test_the_second_listener_keeps_clients_behind_the_proxy(proxy: BlackHoleProx
 
     assert values(proxy.bootstrap, topic_prefix + "records", 1) == [b"one"]
     after = proxy.counts()[PRODUCE]
-    assert (after.requests, after.responses) == (before.requests + 1, before.responses + 1)
+    # More than one, if a new topic's leader was not yet ready for it: the client tries again.
+    assert after.requests > before.requests
+    assert after.responses - before.responses == after.requests - before.requests
     assert after.dropped_requests == before.dropped_requests
     assert after.dropped_responses == before.dropped_responses
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 from confluent_kafka import KafkaError
 
+from streams.acks import Source
 from streams.publisher import REFUSALS, RETRY_S
-from tests.topology.test_publisher import REFUSAL, TIMED_OUT, desk, turns
+from tests.topology.test_publisher import REFUSAL, TIMED_OUT, desk, emit, turns
 
 
 def test_a_refused_output_is_produced_again_and_acked_when_it_is_taken() -> None:
@@ -101,6 +102,25 @@ def test_a_fault_elsewhere_can_end_it_and_nothing_is_acked_any_more() -> None:
             at.publisher.fail("and so on")
             await at.producer.report(0)
             assert (at.acked, at.why_failed()) == ([], "an agent ended with KeyError")
+
+    asyncio.run(scenario())
+
+
+def test_an_ack_that_raises_is_the_end_and_nothing_is_acked_any_more() -> None:
+    """`CommitPoints` raises when some order was lost; unheard, the records behind it would go on to be committed."""
+
+    def out_of_order() -> None:
+        raise ValueError
+
+    async def scenario() -> None:
+        async with desk() as at:
+            asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+            await at.publisher.publish(Source(("events.x", 0), 0, out_of_order), [emit(0)])
+            await at.publish(1)
+            await at.producer.report(0)
+            await at.producer.report(1)
+            assert at.acked == []
+            assert "ValueError" in at.why_failed()
 
     asyncio.run(scenario())
 
