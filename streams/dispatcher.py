@@ -22,7 +22,7 @@ from confluent_kafka import Message as KafkaMessage
 from mode import Service
 
 from streams import topics
-from streams.acks import CommitPoints, Source
+from streams.acks import CommitPoints, Partition, Source
 from streams.core.dead_letter import dead_letter
 from streams.core.dispatch import Conditions, Send, gate, receipt
 from streams.core.messages import Message, Receipt, UnreadableError
@@ -125,7 +125,7 @@ class Dispatcher(Service):
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="dispatcher")
         self._finished = asyncio.Event()
         self._consumer: Consumer | None = None
-        self._paused: set[tuple[str, int]] = set()
+        self._paused: set[Partition] = set()
         self.turns = 0  # grows while the loop lives, whether or not there is something to read
         self._home: asyncio.AbstractEventLoop
 
@@ -146,10 +146,23 @@ class Dispatcher(Service):
                 self.turns += 1
                 await self._work_through(await self._blocking(self._poll))
                 if self._home.time() - committed_at >= self._reading.commit_interval:
-                    await self._blocking(self._commit)
+                    await self._commit_due()
                     committed_at = self._home.time()
         finally:
             self._finished.set()
+
+    async def _commit_due(self) -> None:
+        due = self._points.due()
+        if due and await self._blocking(partial(self._commit, due)):
+            self._points.committed(due)
+
+    async def _drained(self) -> dict[Partition, int]:
+        await self._publisher.drain(self._reading.drain_timeout)
+        return self._points.due()
+
+    def _forget(self, partitions: set[Partition]) -> None:
+        self._publisher.forget()
+        self._points.forget(partitions)
 
     async def _work_through(self, batch: Sequence[tuple[Record, Source]]) -> None:
         for record, source in batch:
@@ -170,7 +183,7 @@ class Dispatcher(Service):
     async def _blocking(self, call: Callable[[], T]) -> T:
         return await self._home.run_in_executor(self._executor, call)
 
-    # From here on: in the executor's thread.
+    # From here on: in the executor's thread. Publisher and points belong to the loop, and are only asked there.
 
     def _poll(self) -> list[tuple[Record, Source]]:
         consumer = self._consumer
@@ -201,17 +214,15 @@ class Dispatcher(Service):
             consumer.resume([TopicPartition(*tp) for tp in resume])
         self._paused = held
 
-    def _commit(self) -> None:
-        due = self._points.due()
-        if not due or self._consumer is None:
-            return
+    def _commit(self, due: dict[Partition, int]) -> bool:
+        assert self._consumer is not None, "started before it is read"
         offsets = [TopicPartition(*partition, offset) for partition, offset in due.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:  # the next commit, or the next owner, does it again
             log.warning("dispatch_commit_failed", error=error.args[0].name())
-        else:
-            self._points.committed(due)
+            return False
+        return True
 
     def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._paused = set()
@@ -219,15 +230,15 @@ class Dispatcher(Service):
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Finish what is in flight and commit it while the partitions are still ours; forget the rest."""
-        drained = asyncio.run_coroutine_threadsafe(self._publisher.drain(self._reading.drain_timeout), self._home)
-        drained.result(self._reading.drain_timeout + 1)
-        self._commit()
+        due = asyncio.run_coroutine_threadsafe(self._drained(), self._home).result(self._reading.drain_timeout + 1)
+        if due:
+            self._commit(due)
         self._lost(_consumer, partitions)
 
     def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._home.call_soon_threadsafe(self._publisher.forget)
-        self._points.forget({(tp.topic, tp.partition) for tp in partitions})
-        self._paused -= {(tp.topic, tp.partition) for tp in partitions}
+        gone = {(tp.topic, tp.partition) for tp in partitions}
+        self._home.call_soon_threadsafe(self._forget, gone)
+        self._paused -= gone
 
 
 def _known(number: int | None) -> int:

@@ -159,10 +159,16 @@ class Publisher:
             if sent.epoch != self._epoch or self._has_failed():
                 continue
             if error is None:
-                self._order.confirm(sent.pending)
+                self._confirm(sent.pending)
             else:
                 self._not_delivered(sent, error)
         self._settled.set()
+
+    def _confirm(self, pending: Pending) -> None:
+        try:
+            self._order.confirm(pending)
+        except ValueError as error:  # an ack that came out of order: what comes after it must not be acked
+            self.fail(str(error))
 
     def _not_delivered(self, sent: _Sent, error: KafkaError) -> None:
         now = self._now()
