@@ -153,8 +153,10 @@ class Dispatcher(Service):
 
     async def _commit_due(self) -> None:
         due = self._points.due()
-        if due and await self._blocking(partial(self._commit, due)):
-            self._points.committed(due)
+        if due:
+            taken = await self._blocking(partial(self._commit, due))
+            if taken:
+                self._points.committed(due)
 
     async def _drained(self) -> dict[Partition, int]:
         await self._publisher.drain(self._reading.drain_timeout)

@@ -168,7 +168,7 @@ class Publisher:
         try:
             self._order.confirm(pending)
         except ValueError as error:  # an ack that came out of order: what comes after it must not be acked
-            self.fail(str(error))
+            self.fail(f"an ack failed: {type(error).__name__}: {error}")
 
     def _not_delivered(self, sent: _Sent, error: KafkaError) -> None:
         now = self._now()
