@@ -124,7 +124,7 @@ def compose(message: Message) -> EmailMessage:
         ValueError: an address or a header that can't stand in a mail.
     """
     name, sender = parseaddr(message.sender)
-    if ADDRESS.fullmatch(message.to) is None or ADDRESS.fullmatch(sender) is None:
+    if ADDRESS.fullmatch(message.to) is None or ADDRESS.fullmatch(sender) is None or not message.sender.isprintable():
         raise ValueError("not an address")
     mail = EmailMessage()
     mail["From"] = Address(display_name=name, addr_spec=sender)
