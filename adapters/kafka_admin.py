@@ -84,6 +84,15 @@ class TopicAdmin:
             raise BrokerUnavailableError(f"topic {name} could not be created: {error.args[0].str()}") from None
         return True
 
+    def missing(self, table: Iterable[TopicRow]) -> tuple[str, ...]:
+        """The topics that aren't there. Needs no more than the right to describe topics.
+
+        Raises:
+            BrokerUnavailableError: no answer.
+        """
+        existing = self._partitions()
+        return tuple(self.prefix + row.name for row in table if self.prefix + row.name not in existing)
+
     def check(self, table: Iterable[TopicRow]) -> tuple[Difference, ...]:
         """Compare partitions, retention, cleanup, timestamp type and size with the broker.
 
@@ -97,7 +106,7 @@ class TopicAdmin:
         differences = [
             Difference(topic=self.prefix + row.name, what="topic", wanted="present", found="missing")
             for row in rows
-            if self.prefix + row.name not in existing
+            if row not in present
         ]
         for row in present:
             name = self.prefix + row.name

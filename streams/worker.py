@@ -77,7 +77,7 @@ def require_topics(worker: Worker) -> None:
     Raises:
         CannotStartError, BrokerUnavailableError: they aren't, or nobody can tell.
     """
-    missing = [difference.topic for difference in worker.admin.check(worker.table) if difference.found == "missing"]
+    missing = worker.admin.missing(worker.table)
     if missing:
         raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
 
