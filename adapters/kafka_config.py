@@ -73,7 +73,7 @@ def aiokafka_consumer(settings: Settings, bootstrap: str, *, group: str) -> dict
         "heartbeat_interval_ms": int(settings.kafka_heartbeat_interval * 1000),
         "rebalance_timeout_ms": int(settings.kafka_rebalance_timeout * 1000),
         "max_poll_interval_ms": int(settings.ingest_max_poll_interval * 1000),
-        "max_poll_records": 500,
+        "max_poll_records": 200,
         "fetch_max_wait_ms": 500,
         "max_partition_fetch_bytes": 4 * 1024 * 1024,
         "metadata_max_age_ms": 60_000,

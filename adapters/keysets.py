@@ -88,7 +88,7 @@ class KeySets:
         try:
             document = await self._fetch(session, row)
             keys = _usable(self._parse(document))
-        except (aiohttp.ClientError, TimeoutError, OSError, KeySetError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: KeySetError, a bad host
             fault = f"{type(error).__name__}: {error}"[:200]
             if fault != before.fault:
                 log.warning("key_set_unavailable", issuer=issuer, fault=fault)

@@ -87,11 +87,12 @@ class _Attempt:
             start_tls=True if server.require_tls and not server.implicit_tls else None,
             timeout=server.timeout,
         )
-        self._content_begun = False
+        self._mail_begun = self._content_begun = False
 
     async def run(self, mail: EmailMessage, *, to: str, sender: str) -> Delivery:
         try:
             await self.client.connect()
+            self._mail_begun = True
             await self.client.mail(sender)
             await self.client.rcpt(to)
             self._content_begun = True
@@ -107,8 +108,8 @@ class _Attempt:
         match code // 100:
             case 2 if self._content_begun:
                 return Delivered(provider=PROVIDER, provider_id=text[:200] or None)
-            case 4 | 5:
-                return Refused(code=str(code), retryable=code < PERMANENT)
+            case 4 | 5:  # before MAIL FROM it speaks of the connection (credentials, TLS), not of this message
+                return Refused(code=str(code), retryable=code < PERMANENT or not self._mail_begun)
             case _:
                 return self.failed(f"reply {code}")
 

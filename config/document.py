@@ -13,7 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic import AwareDatetime, SecretStr
+from pydantic import AwareDatetime, FilePath, SecretStr
 from pydantic.fields import FieldInfo
 
 from config.settings import HERE, Settings
@@ -35,6 +35,7 @@ KINDS: Final[Mapping[Any, str]] = {
     float: "number",
     str: "text",
     Path: "path of a file",
+    FilePath: "path of a file",
     SecretStr: "text, **secret**",
     AwareDatetime: "RFC 3339 date and time",
 }

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _row("With SASL only.", "PLAIN")
     kafka_sasl_username: str | None = _row("With SASL only.", None)
     kafka_sasl_password: SecretStr | None = _row("With SASL only.", None)
-    kafka_ssl_ca_file: Path | None = _row("CA bundle of the brokers; unset means the system's.", None)
+    kafka_ssl_ca_file: FilePath | None = _row("CA bundle of the brokers; unset means the system's.", None)
     topic_prefix: str = _row("Put before every topic and group name, so that deployments may share a cluster.", "")
     topic_replication: int = _row("Replicas of a topic that `topics apply` creates; -1 is the broker's default.", -1)
     kafka_session_timeout: Seconds = _row("A worker that is silent for so long loses its partitions.", 10.0, "s")
@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     publish_timeout: Seconds = _row("The broker's time to confirm a record; then the process ends with 1.", 120.0, "s")
     publish_stall_after: Seconds = _row("An unconfirmed record older than this turns /readyz to 503.", 5.0, "s")
     publish_refused_for: Seconds = _row("A refused topic is tried again for so long; then the process ends.", 30.0, "s")
-    drain_timeout: Seconds = _row("Time for outputs in flight when partitions are taken away.", 5.0, "s")
-    shutdown_timeout: Seconds = _row("Time from SIGTERM to the end; must stay below the platform's own.", 8.0, "s")
+    drain_timeout: Seconds = _row("Time for outputs in flight when partitions are taken away.", 4.0, "s")
+    shutdown_timeout: Seconds = _row("Time from SIGTERM to the end; must stay below the platform's own.", 6.5, "s")
     watchdog_after: Seconds = _row("Records waiting and no progress for so long ends the process.", 60.0, "s")
 
     # Trust
@@ -144,6 +144,8 @@ def _conflicts(s: Settings) -> list[str]:
         problems.append("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…")
     if s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout:
         problems.append("KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT")
+    if s.drain_timeout >= s.shutdown_timeout:
+        problems.append("DRAIN_TIMEOUT: must be below SHUTDOWN_TIMEOUT")
     if s.dispatch_max_poll_interval < s.kafka_session_timeout:
         problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
     return problems
@@ -155,6 +157,8 @@ def _worker_problems(s: Settings) -> list[str]:
         problems.append("KAFKA_BOOTSTRAP: required in production (ENVIRONMENT=development starts the embedded broker)")
     if s.mode == "live" and not s.disable_send and s.smtp_url is None:
         problems.append("SMTP_URL: required with MODE=live and DISABLE_SEND=false")
+    if s.mode == "live" and s.smtp_timeout >= s.dispatch_max_poll_interval:
+        problems.append("SMTP_TIMEOUT: must be below DISPATCH_MAX_POLL_INTERVAL, or a slow mail costs the partitions")
     if s.production and s.mode == "live" and not s.disable_send:
         problems.append("MODE: live is for development only until dispatch keeps a ledger; use dry_run in production")
     return problems

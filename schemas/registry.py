@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,8 @@ import jsonschema_rs
 import orjson
 
 ROOT: Final = Path(__file__).parent
+ORDINARY_NODES: Final = 300
+"""Members and items of an event, more than any of ours has; beyond it one violation is reported, not all."""
 _VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 
 
@@ -40,18 +43,54 @@ class CompiledSchema:
         self._validator = validator
 
     def violations(self, instance: Mapping[str, Any]) -> Iterator[Breach]:
-        """All violations, none if ``instance`` is valid. The fast path is one yes-or-no check."""
+        """Violations, none if ``instance`` is valid. The fast path is one yes-or-no check.
+
+        All of them for an instance of ordinary size; of a huge one the first alone, since every error carries a copy
+        of what it stands in, and a hostile instance has thousands.
+        """
         if self._validator.is_valid(instance):
             return
+        if _larger(instance, ORDINARY_NODES):
+            yield self._first(instance)
+            return
         for error in self._validator.iter_errors(instance):
-            pointer = "".join(f"/{step}" for step in error.instance_path)
-            keyword = str(error.schema_path[-1]) if error.schema_path else "false"
-            yield Breach(pointer, keyword)
+            yield _breach(error)
+
+    def _first(self, instance: Mapping[str, Any]) -> Breach:
+        try:
+            self._validator.validate(instance)
+        except jsonschema_rs.ValidationError as error:
+            return _breach(error)
+        raise AssertionError("an invalid instance has a first error")
+
+    def example(self) -> dict[str, Any]:
+        """A copy of the first example, without an end of its validity: to be changed and sent by tools and tests."""
+        made: dict[str, Any] = deepcopy(self.document["examples"][0])
+        made.pop("not_after", None)
+        return made
 
     @property
     def examples(self) -> list[dict[str, Any]]:
         """The instances that the schema file itself gives as examples."""
         return list(self.document.get("examples", []))
+
+
+def _breach(error: jsonschema_rs.ValidationError) -> Breach:
+    pointer = "".join(f"/{step}" for step in error.instance_path)
+    return Breach(pointer, str(error.schema_path[-1]) if error.schema_path else "false")
+
+
+def _larger(instance: object, limit: int) -> bool:
+    """Whether there are more than ``limit`` members and items in all; stops counting there."""
+    stack, seen = [instance], 0
+    while stack:
+        node = stack.pop()
+        children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+        seen += len(children)
+        if seen > limit:
+            return True
+        stack.extend(children)
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,14 @@ from streams.modes import conditions_clock, flags_of, mode_clock
 from streams.publisher import Publisher, PublisherLimits
 from streams.topology import Topology, build_topology
 from streams.transport import FAUST_LOG, Transport, Wiring
-from streams.watchdog import Sample, Watchdog
+from streams.watchdog import Sample, Watchdogs
 from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
 from streams.web.server import build as build_site
+
+BATCH_DRY, BATCH_LIVE = 200, 1
+"""Messages between two polls. A send may take its whole deadline, so in live there is a poll after each."""
 
 
 class App(faust.App):
@@ -83,7 +86,7 @@ class Worker:
     admin: TopicAdmin
     table: tuple[topics.Topic, ...]
     health: Health
-    watchdogs: tuple[Watchdog, ...]
+    watchdogs: tuple[Watchdogs, ...]
     listener: Listener
     metrics: Metrics
     mode: Callable[[], EffectiveMode]
@@ -108,8 +111,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     office = Office(
         senders=(parts.senders or senders_of)(settings), conditions=conditions_clock(settings, mode), observer=counting
     )
-    reads = dispatch_topics(mode().mode, flags_of(settings))
-    dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, reads)
+    dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, mode().mode)
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
     gate = Gate1(bound, key_sets, holds, service=producers.GATE1_SERVICE, fresh_for=settings.gate1_fresh_for)
@@ -134,8 +136,8 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         table=topics.table(row.service for row in rows),
         health=health,
         watchdogs=(
-            Watchdog(lambda: agents_sample(app, for_agents, probe), patience=settings.watchdog_after),
-            Watchdog(lambda: dispatcher_sample(dispatcher, for_dispatcher, probe), patience=settings.watchdog_after),
+            Watchdogs(lambda: agents_samples(app, for_agents, probe), patience=settings.watchdog_after),
+            Watchdogs(lambda: dispatcher_samples(dispatcher, for_dispatcher, probe), patience=settings.watchdog_after),
         ),
         listener=Listener(build_site(site), settings.host, settings.port),
         metrics=metrics,
@@ -220,12 +222,13 @@ def dispatch_topics(mode: Mode, flags: Flags) -> tuple[str, ...]:
 
 
 def new_dispatcher(
-    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds, reads: tuple[str, ...]
+    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds, mode: Mode
 ) -> Dispatcher:
     """The dispatcher with its consumer."""
     config = kafka_config.dispatch_consumer(settings, bootstrap, group=group_of(settings, "dispatch"))
     reading = Reading(
-        topics=reads,
+        topics=dispatch_topics(mode, flags_of(settings)),
+        batch=BATCH_DRY if mode is Mode.DRY_RUN else BATCH_LIVE,
         prefix=settings.topic_prefix,
         commit_interval=settings.commit_interval,
         drain_timeout=settings.drain_timeout,
@@ -258,18 +261,24 @@ def senders_of(settings: Settings) -> Mapping[str, Sender]:
     return {"email": SmtpSender(server)}
 
 
-def agents_sample(app: App, publisher: Publisher, probe: KafkaProbe) -> Sample:
-    """What the agents' watchdog looks at. Output that isn't being confirmed has a bound of its own."""
-    settled = app.started and not app.rebalancing
-    waiting = sum(cast("transport.Consumer", app.consumer).waiting().values()) if settled else 0
+def agents_samples(app: App, publisher: Publisher, probe: KafkaProbe) -> dict[str, Sample]:
+    """What the agents' watchdogs look at, by partition. Output that isn't being confirmed has a bound of its own."""
+    if not app.started or app.rebalancing:
+        return {}
+    consumer = cast("transport.Consumer", app.consumer)
     answers = probe.reachable and not publisher.stalled()
-    return Sample(progress=publisher.resolved, waiting=waiting, broker_answers=answers)
+    return {
+        f"{tp.topic}[{tp.partition}]": Sample(
+            progress=consumer.points.resolved((tp.topic, tp.partition)) or 0, waiting=waiting, broker_answers=answers
+        )
+        for tp, waiting in consumer.waiting().items()
+    }
 
 
-def dispatcher_sample(dispatcher: Dispatcher, publisher: Publisher, probe: KafkaProbe) -> Sample:
+def dispatcher_samples(dispatcher: Dispatcher, publisher: Publisher, probe: KafkaProbe) -> dict[str, Sample]:
     """The dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
     answers = probe.reachable and not publisher.stalled()
-    return Sample(progress=dispatcher.turns, waiting=1, broker_answers=answers)
+    return {"dispatcher": Sample(progress=dispatcher.turns, waiting=1, broker_answers=answers)}
 
 
 def expose(

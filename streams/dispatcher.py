@@ -40,7 +40,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 POLL_S: Final = 0.2
-BATCH: Final = 200
 
 
 class DispatchObserver(Protocol):
@@ -102,6 +101,7 @@ class Reading:
     """What is read, and how. Durations in seconds."""
 
     topics: Sequence[str]
+    batch: int
     prefix: str
     commit_interval: float
     drain_timeout: float
@@ -192,7 +192,7 @@ class Dispatcher(Service):
         assert consumer is not None, "started before it is read"
         self._apply_holds(consumer)
         batch = []
-        for message in consumer.consume(BATCH, POLL_S):
+        for message in consumer.consume(self._reading.batch, POLL_S):
             error = message.error()
             if error is None:
                 batch.append((from_kafka(message, prefix=self._reading.prefix), self._source(message)))
@@ -226,8 +226,11 @@ class Dispatcher(Service):
             return False
         return True
 
-    def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take the partitions and pause what is held at once: this very poll may return records of them."""
         self._paused = set()
+        consumer.assign(partitions)
+        self._apply_holds(consumer)
         log.info("dispatch_assigned", partitions=len(partitions))
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -5,6 +5,8 @@ What is overridden, and why, is in docs/decisions/0002-transport.md. Faust is pi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any, Final
 
 import aiokafka
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
@@ -70,7 +73,13 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, wiring: Wiring, **kwargs: Any) -> None:  # noqa: ANN401 - passed on to Faust
         self.wiring = wiring
         self.points = CommitPoints()
+        self._delivered: dict[TP, int] = {}
         super().__init__(*args, **kwargs)
+        self._deliver, self.callback = self.callback, self._noted
+
+    async def _noted(self, message: Message) -> None:
+        self._delivered[message.tp] = message.offset
+        await self._deliver(message)
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -125,9 +134,32 @@ class Consumer(driver.Consumer):
             self.stop_flow()
             self.app.flow_control.suspend()
             await self._settle()
-        self.wiring.publisher.forget()
-        self.points.forget({(tp.topic, tp.partition) for tp in revoked})
+        self._forget(revoked)
         await super().on_partitions_revoked(revoked)
+        log.info("agents_revoked", partitions=len(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin with a clean slate: what was resolved since the revoke is read again."""
+        self._forget(assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+        log.info("agents_assigned", partitions=len(assigned))
+
+    def _forget(self, partitions: set[TP]) -> None:
+        self.wiring.publisher.forget()
+        self.points.forget({(tp.topic, tp.partition) for tp in partitions})
+        self._delivered.clear()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Also where nothing was ever committed: aiokafka leaves those where a discarded fetch has put them."""
+        committed: Mapping[TP, int] = await super().seek_to_committed()
+        known = {(tp.topic, tp.partition) for tp, offset in committed.items() if offset is not None and offset >= 0}
+        fresh = [tp for tp in self.assignment() if (tp.topic, tp.partition) not in known]
+        if fresh:
+            await self._thread.seek_to_beginning(*(TopicPartition(*tp) for tp in fresh))
+        return committed
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's own watch writes errors about held topics; ours is `streams.watchdog`."""
 
     async def on_stop(self) -> None:
         """The same at the end: what is confirmed is committed, the rest is read again by the next."""
@@ -136,23 +168,33 @@ class Consumer(driver.Consumer):
         await super().on_stop()
 
     async def _settle(self) -> None:
-        drained = await self.wiring.publisher.drain(self.wiring.drain_timeout)
-        if not drained:
+        if not await self.wiring.publisher.drain(self.wiring.drain_timeout):
             log.warning("drain_timed_out", in_flight=self.wiring.publisher.in_flight)
-        await self.commit()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.wiring.drain_timeout):
+                await self.commit()
+                if self.points.due():  # a commit that was under way took less than there is now
+                    await self.commit()
 
     def waiting(self) -> dict[TP, int]:
-        """Records that are in the broker and not resolved, by assigned partition that isn't held."""
-        backlog = {}
+        """Records that could be worked on and aren't done, by assigned partition that isn't held.
+
+        By the fetch position and the last stable offset, so that transaction markers, expired records and open
+        transactions don't count.
+        """
+        client = self._thread._consumer  # noqa: SLF001 - ours, see _ConsumerThread
+        subscription = client._subscription.subscription if client is not None else None  # noqa: SLF001
+        if client is None or subscription is None or subscription.assignment is None:
+            return {}
+        found = {}
         for tp in self.assignment():
-            end = self.highwater(tp)
-            if end is None or self._held(tp):
+            if self._held(tp):
                 continue
-            read = self.points.resolved((tp.topic, tp.partition))
-            start = read if read is not None else self._committed_offset[tp] or 0
-            if end > start:
-                backlog[tp] = end - start
-        return backlog
+            state = subscription.assignment.state_value(TopicPartition(tp.topic, tp.partition))
+            unread = max((state.lso or 0) - state.position, 0) if state.has_valid_position else 0
+            resolved = self.points.resolved((tp.topic, tp.partition)) or 0
+            found[tp] = unread + (1 if self._delivered.get(tp, -1) >= resolved else 0)
+        return found
 
 
 class Transport(driver.Transport):

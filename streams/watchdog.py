@@ -5,7 +5,7 @@ It exists because a Faust agent can die without a trace: the process heartbeats 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -38,3 +38,23 @@ class Watchdog:
         if stuck < self._patience:
             return ""
         return f"{seen.waiting} records wait and nothing has moved for {stuck:.0f} s"
+
+
+class Watchdogs:
+    """One watchdog per partition, since one that is stuck must not hide behind others that work."""
+
+    def __init__(self, samples: Callable[[], Mapping[str, Sample]], *, patience: float) -> None:
+        self._samples = samples
+        self._patience = patience
+        self._dogs: dict[str, Watchdog] = {}
+        self._seen: Mapping[str, Sample] = {}
+
+    def look(self, now: float) -> str:
+        """Empty while all is well or explained; else what is wrong, and where. Forgets what is no longer ours."""
+        self._seen = self._samples()
+        self._dogs = {name: self._dogs.get(name) or self._new(name) for name in self._seen}
+        found = {name: dog.look(now) for name, dog in self._dogs.items()}
+        return "; ".join(f"{name}: {fault}" for name, fault in found.items() if fault)
+
+    def _new(self, name: str) -> Watchdog:
+        return Watchdog(lambda: self._seen[name], patience=self._patience)

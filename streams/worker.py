@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -37,16 +38,29 @@ async def run(worker: Worker) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         require_cython(worker)
-        await asyncio.to_thread(require_topics, worker)
+        if not await either(asyncio.to_thread(require_topics, worker), stop):
+            return OK
         await listen(worker)
     except (CannotStartError, BrokerUnavailableError) as error:
         log.error("cannot_start", why=str(error))
         return CANNOT_START
-    async with started(worker):
-        why = await first_of(stop, worker)
+    async with started(worker) as running:
+        why = await first_of(stop, worker, running)
     if why:
         log.error("worker_failed", why=why)
     return CRASHED if why else OK
+
+
+async def either(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Wait for ``work``, or for the signal; whether the work was done. Raises what the work raises."""
+    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if doing.done():
+        doing.result()
+        return True
+    doing.cancel()
+    return False
 
 
 def require_cython(worker: Worker) -> None:
@@ -82,33 +96,48 @@ def require_topics(worker: Worker) -> None:
         raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Tasks that must not end before the worker does, and the one that starts Faust (until the first assignment)."""
+
+    background: Sequence[asyncio.Future[None]]
+    starting: asyncio.Future[None]
+
+
 @contextlib.asynccontextmanager
-async def started(worker: Worker) -> AsyncIterator[None]:
+async def started(worker: Worker) -> AsyncIterator[Running]:
     """The parts of a worker, running. On the way out: no new records, outputs confirmed, commits, then the rest."""
     for publisher in worker.publishers:
         publisher.start()
-    background = [
-        asyncio.ensure_future(worker.key_sets.keep_fresh(worker.gate.apply)),
-        asyncio.ensure_future(worker.probe.run()),
-    ]
     worker.gate.apply()
     worker.app.add_dependency(worker.dispatcher)
+    running = Running(
+        background=(
+            asyncio.ensure_future(worker.key_sets.keep_fresh(worker.gate.apply)),
+            asyncio.ensure_future(worker.probe.run()),
+        ),
+        starting=asyncio.ensure_future(_start(worker)),
+    )
     try:
-        await worker.app.start()
-        worker.health.started = True
-        log.info("started", port=worker.listener.port, mode=worker.mode().mode, why=worker.mode().why)
-        yield
+        yield running
     finally:
-        await bounded(_stop(worker, background), worker.settings.shutdown_timeout)
+        running.starting.cancel()
+        await bounded(_stop(worker, running), worker.settings.shutdown_timeout)
 
 
-async def _stop(worker: Worker, background: Sequence[asyncio.Future[None]]) -> None:
+async def _start(worker: Worker) -> None:
+    await worker.app.start()
+    worker.health.started = True
+    log.info("started", port=worker.listener.port, mode=worker.mode().mode, why=worker.mode().why)
+
+
+async def _stop(worker: Worker, running: Running) -> None:
     await worker.app.stop()
     for publisher in worker.publishers:
         await publisher.stop(1.0)
-    for task in background:
+    for task in running.background:
         task.cancel()
-    await asyncio.gather(*background, return_exceptions=True)
+    await asyncio.gather(*running.background, running.starting, return_exceptions=True)
     await worker.listener.stop()
     worker.metrics.close()
 
@@ -123,13 +152,16 @@ async def bounded(ending: Coroutine[Any, Any, None], seconds: float) -> None:
     await task
 
 
-async def first_of(stop: asyncio.Event, worker: Worker) -> str:
+async def first_of(stop: asyncio.Event, worker: Worker, running: Running) -> str:
     """Wait for the end: empty after a signal, else why this worker can't go on."""
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         for publisher in worker.publishers:
             if publisher.failed is not None and publisher.failed.done():
                 return publisher.failed.result()
+        why = ended(running)
+        if why:
+            return why
         if worker.app.crashed:
             return f"Faust crashed: {type(worker.app.crash_reason).__name__}"
         found = [watchdog.look(loop.time()) for watchdog in worker.watchdogs]
@@ -138,4 +170,14 @@ async def first_of(stop: asyncio.Event, worker: Worker) -> str:
             return worker.health.watchdog
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    return ""
+
+
+def ended(running: Running) -> str:
+    """Which task ended that should not have; empty if none."""
+    if running.starting.done() and running.starting.exception() is not None:
+        return f"Faust could not start: {type(running.starting.exception()).__name__}"
+    for task in running.background:
+        if task.done():
+            return f"a background task ended with {type(task.exception()).__name__}"
     return ""

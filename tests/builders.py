@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -87,8 +86,7 @@ def rules(*, shipped: Templates | None = None, mode: Mode = Mode.DRY_RUN) -> Ing
 
 def event(event_type: str = "new_match", version: str = "1.0", **changes: Any) -> dict[str, Any]:
     """A valid event; ``data__x=1`` sets ``data.x``, ``recipient__y`` likewise, a value of None removes the member."""
-    made = deepcopy(registry.load().versions(event_type)[version].examples[0])
-    made.pop("not_after", None)
+    made = registry.load().versions(event_type)[version].example()
     for path, value in changes.items():
         *parents, last = path.split("__")
         place = made

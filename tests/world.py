@@ -10,7 +10,6 @@ import urllib.request
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -46,6 +45,7 @@ SHORT = {
     "JWKS_REFRESH_EVERY": "0.5",
     "GATE1_FRESH_FOR": "2",
     "KAFKA_PROBE_EVERY": "0.5",
+    "SMTP_TIMEOUT": "5",
 }
 
 
@@ -153,7 +153,7 @@ class Centre:
 
     def event(self, jti: str, event_type: str = "new_match", **changes: Any) -> Outgoing:
         """A signed event of the shipped example."""
-        body = deepcopy(_example(event_type)) | changes
+        body = _example(event_type) | changes
         claims = signing.claims(body, issuer=ISSUER, service=ISSUER, jti=jti, now_s=int(time()))
         return Outgoing(value=signing.sign(claims, self.key, kid=KID).encode(), event_id=f"{ISSUER}/{jti}")
 
@@ -243,6 +243,4 @@ class Centre:
 
 def _example(event_type: str) -> dict[str, Any]:
     known = registry.load()
-    example = known.versions(event_type)[known.latest(event_type)].examples[0]
-    example.pop("not_after", None)
-    return example
+    return known.versions(event_type)[known.latest(event_type)].example()

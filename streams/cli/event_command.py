@@ -46,8 +46,7 @@ def new(
     schema = versions.get(version or known.latest(event_type))
     if schema is None:
         fail(f"{event_type} is known in {', '.join(sorted(versions, key=registry.version_key))}", Exit.USAGE)
-    event = schema.examples[0]
-    event.pop("not_after", None)
+    event = schema.example()
     event["occurred_at"] = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if email:
         event["recipient"]["contacts"] = {"email": email}
@@ -108,9 +107,12 @@ def send(source: str = _SOURCE) -> None:
     settings = load_settings()
     bootstrap = require_bootstrap(settings)
     row = _row(settings, str(token.payload.get("iss")))
-    recipient = token.payload.get("event", {}).get("recipient", {}).get("id", "")
+    event = token.payload.get("event")
+    recipient = event.get("recipient") if isinstance(event, dict) else None
+    if not isinstance(recipient, dict) or not isinstance(recipient.get("id"), str):
+        fail("the token has no event.recipient.id, which is the record's key", Exit.USAGE)
     topic = settings.topic_prefix + topics.INBOUND_PREFIX + row.service
-    message = _produce(settings, bootstrap, topic, str(recipient), value)
+    message = _produce(settings, bootstrap, topic, recipient["id"], value)
     place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
     print(f"{row.issuer}/{token.payload.get('jti')} queued at {place}")
 

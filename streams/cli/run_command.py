@@ -10,6 +10,8 @@ import structlog
 import typer
 
 from adapters.embedded_broker import EmbeddedBroker, EmbeddedBrokerUnavailable
+from adapters.kafka_admin import BrokerUnavailableError
+from adapters.processes import ServerFailed
 from adapters.telemetry import configure_logging
 from config.settings import ConfigError, Settings
 from schemas.registry import SchemaLoadError
@@ -19,6 +21,7 @@ from streams.cli.context import load_settings
 from streams.cli.exits import Exit, fail
 from streams.templates import TemplateLoadError
 
+UNUSABLE = (ConfigError, SchemaLoadError, TemplateLoadError)
 log = structlog.get_logger(__name__)
 
 
@@ -32,7 +35,7 @@ def run() -> None:
     try:
         with broker(settings) as bootstrap:
             code = asyncio.run(_run(settings, bootstrap))
-    except (ConfigError, SchemaLoadError, TemplateLoadError, EmbeddedBrokerUnavailable) as error:
+    except (*UNUSABLE, BrokerUnavailableError, EmbeddedBrokerUnavailable, ServerFailed) as error:
         fail(str(error), Exit.CANNOT_LOAD)
     raise typer.Exit(code)
 

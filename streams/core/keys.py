@@ -65,7 +65,10 @@ def parse(document: bytes) -> KeySet:
     if not isinstance(members, list) or len(members) > MAX_KEYS:
         raise KeySetError(f"the key set has no list `keys` of at most {MAX_KEYS} members")
     read = [_key(member) for member in members]
-    twice = {kid for kid, n in Counter(key.kid for key in read if isinstance(key, Key)).items() if n > 1}
+    kids = Counter(
+        member["kid"] for member in members if isinstance(member, dict) and isinstance(member.get("kid"), str)
+    )
+    twice = {kid for kid, n in kids.items() if n > 1}
     keys = {key.kid: key for key in read if isinstance(key, Key) and key.kid not in twice}
     dropped = [key for key in read if isinstance(key, str)]
     dropped += [f"{kid[:64]!r}: the kid stands more than once" for kid in sorted(twice)]

@@ -44,8 +44,7 @@ def demo_events(registry: Registry, key: signing.PrivateKey) -> list[DemoEvent]:
 
 
 def _example(registry: Registry, name: str) -> dict[str, Any]:
-    event = deepcopy(registry.versions(name)[registry.latest(name)].examples[0])
-    event.pop("not_after", None)
+    event = registry.versions(name)[registry.latest(name)].example()
     event["occurred_at"] = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return event
 
