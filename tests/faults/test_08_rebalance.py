@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from streams import topics
 from tests.faults.oracle import Account, account, assert_commit_rule, assert_no_loss, longest_stall
 from tests.waiting import eventually
-from tests.world import INBOUND, SHORT, Centre, Outgoing
+from tests.world import INBOUND, SHORT, Centre
 
 pytestmark = [pytest.mark.faults, pytest.mark.fault(8), pytest.mark.timeout(600)]
 EVENTS = 16_000
@@ -23,10 +22,8 @@ REBALANCE_S = float(SHORT["KAFKA_REBALANCE_TIMEOUT"])
 def play(centre: Centre, rng: random.Random, composition: str, turns: int) -> Account:
     events = centre.events(EVENTS)
     ids = [event.event_id for event in events]
-    centre.produce(events[: EVENTS // 2])
+    centre.produce(events)  # the whole backlog at once: batches are full whenever a worker comes or goes
     stayer = centre.worker(composition).wait_ready()
-    feeder = threading.Thread(target=feed, args=(centre, events[EVENTS // 2 :]), daemon=True)
-    feeder.start()
     places = []
     for _ in range(turns):
         guest = centre.worker(composition).wait_ready()
@@ -35,7 +32,6 @@ def play(centre: Centre, rng: random.Random, composition: str, turns: int) -> Ac
         guest.terminate()
         assert guest.exit_code(15) == 0
         time.sleep(STAY_S / 2 + rng.random())
-    feeder.join()
     try:
         eventually(lambda: all_committed(centre), seconds=120, every=1, what="everything to be committed")
     except AssertionError:
@@ -51,13 +47,6 @@ def play(centre: Centre, rng: random.Random, composition: str, turns: int) -> Ac
     assert stall <= REBALANCE_S + 2, f"stalled for {stall:.1f} s"
     assert stayer.process.running
     return found
-
-
-def feed(centre: Centre, events: list[Outgoing]) -> None:
-    """The second half, while workers come and go: batches stay full."""
-    for begin in range(0, len(events), 1000):
-        centre.produce(events[begin : begin + 1000])
-        time.sleep(1)
 
 
 def all_committed(centre: Centre) -> bool:

@@ -120,3 +120,21 @@ def test_planted_a_step_that_cannot_bear_null_is_caught_by_the_oracle(centre: Ce
     with pytest.raises(AssertionError, match=r"ended|lost") as caught:
         play(centre, rng, "planted-uncaught")
     print(f"fault 18 (planted): red, {str(caught.value).splitlines()[0]}")
+
+
+def test_a_transaction_and_then_silence_is_no_reason_to_end(centre: Centre, rng: random.Random) -> None:
+    """The transaction's marker takes an offset that no record ever fills; the watchdog must not wait for it."""
+    worker = centre.worker("plain", WATCHDOG_AFTER="2").wait_ready()
+    event = centre.event(f"committed-{rng.randrange(1000)}")
+    producer = Producer({"bootstrap.servers": centre.bootstrap, "transactional.id": f"{centre.prefix}committing"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    centre.put(producer, event)
+    producer.commit_transaction(20)
+    eventually(lambda: not account(centre, [event.event_id]).missing, what="the event")
+
+    code = worker.exit_code(8)
+
+    print(f"fault 18: a transaction, then silence for four times the watchdog's patience: exit {code}")
+    assert code is None, "an idle worker was ended"
+    assert_commit_rule(centre)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 import orjson
 import pytest
@@ -180,6 +181,34 @@ def test_a_key_set_server_that_goes_away_turns_gate_1_red_and_dispatch_waits(cen
     centre.produce([centre.event("red")])
     eventually(lambda: f"{ISSUER}/red" in centre.ids(topics.DISPATCH_TRANSACTIONAL))
     assert f"{ISSUER}/red" not in centre.ids(topics.RECEIPTS)
+
+
+def test_a_worker_that_begins_while_gate_1_is_red_dispatches_nothing(centre: Centre) -> None:
+    """Not even with its first fetch: the hold stands from the moment of the assignment, on every partition."""
+    keys = {issuer: {KID: centre.key} for issuer in (ISSUER, AUTH)}
+    with KeyServer(keys) as server:
+        centre.key_url = server.url("x").removesuffix("/x/jwks.json")
+        centre.set_up()
+        first = centre.worker().wait_ready()
+    eventually(lambda: json.loads(first.get("/canary")[2])["dependencies_ok"] is False, seconds=15)
+    events = centre.events(30)
+    centre.produce(events)
+    eventually(lambda: len(centre.ids(topics.DISPATCH_TRANSACTIONAL)) == len(events), what="all of it rendered")
+    first.terminate()
+    assert first.exit_code(10) == 0
+
+    centre.worker().wait_ready()
+
+    time.sleep(3)  # an absence can only be waited for
+    assert centre.ids(topics.RECEIPTS) == []
+
+
+def test_a_worker_that_is_told_to_end_while_it_begins_does_so(centre: Centre) -> None:
+    """Before its first assignment; a group may take long to give one."""
+    worker = centre.worker()
+    eventually(lambda: worker.get("/healthz")[0] == 200, seconds=40, every=0.05)
+    worker.terminate()
+    assert worker.exit_code(10) == 0
 
 
 def test_the_canary_has_eight_fields_and_every_response_six_headers(centre: Centre) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from streams import topics
 from streams.core.token import Producer
 from streams.gate import GATE_RED, Gate1
 from streams.holds import Holds
-from streams.watchdog import Sample, Watchdog
+from streams.watchdog import Sample, Watchdog, Watchdogs
 from tests.fakes import FakeKeyState
 
 AUTH, AGENT = "scholar_auth", "scholarship_agent"
@@ -207,3 +209,19 @@ def test_the_watchdog_says_how_many_wait_and_for_how_long() -> None:
     watchdog = Watchdog(lambda: seen(3, 7), patience=60.0)
     watchdog.look(0.0)
     assert watchdog.look(75.0) == "7 records wait and nothing has moved for 75 s"
+
+
+def test_a_partition_that_is_stuck_does_not_hide_behind_others_that_work() -> None:
+    """And one that is taken away is forgotten."""
+    moving = itertools.count()
+    stuck = {"events.a[0]": Sample(progress=7, waiting=3, broker_answers=True)}
+
+    def samples() -> dict[str, Sample]:
+        return {"events.b[0]": Sample(progress=next(moving), waiting=9, broker_answers=True)} | stuck
+
+    watchdogs = Watchdogs(samples, patience=60.0)
+    assert watchdogs.look(0.0) == ""
+    assert watchdogs.look(59.0) == ""
+    assert "events.a[0]" in watchdogs.look(61.0)
+    stuck.clear()
+    assert watchdogs.look(62.0) == ""

@@ -254,3 +254,12 @@ def test_the_same_event_again_has_the_same_dispatch_id() -> None:
     again = run.pipe(record(token(claims(iat=NOW_S + 1)), offset=1))[0]
     ids = {orjson.loads(emit.value or b"")["route"]["dispatch_id"] for emit in (first, again)}
     assert len(ids) == 1
+
+
+def test_an_event_with_thousands_of_violations_costs_no_more_than_one() -> None:
+    """Each violation would carry a copy of the whole; here 10,000 bad names within the size limit of a token."""
+    run = driver()
+    hostile = {f"N{index}": "x" for index in range(10_000)}
+    run.pipe(record(token(claims(event(recipient__contacts=hostile)))))
+    assert run.reasons() == [Reason.RECIPIENT_INVALID]
+    assert len(header(run.out[0], "dlq.detail")) <= 200
