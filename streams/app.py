@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import faust
 import faust.streams
@@ -40,9 +39,10 @@ from streams.health import Health
 from streams.holds import Holds
 from streams.modes import conditions_clock, flags_of, mode_clock
 from streams.publisher import Publisher, PublisherLimits
+from streams.samples import agents_samples, dispatcher_samples
 from streams.topology import Topology, build_topology
 from streams.transport import FAUST_LOG, Transport, Wiring
-from streams.watchdog import Sample, Watchdogs
+from streams.watchdog import Watchdogs
 from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
@@ -259,26 +259,6 @@ def senders_of(settings: Settings) -> Mapping[str, Sender]:
         settings.smtp_url.get_secret_value(), timeout=settings.smtp_timeout, require_tls=settings.production
     )
     return {"email": SmtpSender(server)}
-
-
-def agents_samples(app: App, publisher: Publisher, probe: KafkaProbe) -> dict[str, Sample]:
-    """What the agents' watchdogs look at, by partition. Output that isn't being confirmed has a bound of its own."""
-    if not app.started or app.rebalancing:
-        return {}
-    consumer = cast("transport.Consumer", app.consumer)
-    answers = probe.reachable and not publisher.stalled()
-    return {
-        f"{tp.topic}[{tp.partition}]": Sample(
-            progress=consumer.points.resolved((tp.topic, tp.partition)) or 0, waiting=waiting, broker_answers=answers
-        )
-        for tp, waiting in consumer.waiting().items()
-    }
-
-
-def dispatcher_samples(dispatcher: Dispatcher, publisher: Publisher, probe: KafkaProbe) -> dict[str, Sample]:
-    """The dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
-    answers = probe.reachable and not publisher.stalled()
-    return {"dispatcher": Sample(progress=dispatcher.turns, waiting=1, broker_answers=answers)}
 
 
 def expose(

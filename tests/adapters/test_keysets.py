@@ -223,18 +223,6 @@ def test_keys_are_no_longer_used_beyond_their_maximum_age() -> None:
     with_server(server, check)
 
 
-def test_a_host_that_is_none_is_a_fault_and_no_exception() -> None:
-    """Else one bad row would end the fetching for all issuers."""
-
-    async def scenario() -> None:
-        sets = key_sets(ProducerRow(issuer="a", service="a", types=frozenset({"t"}), jwks="https://pilot..example/x"))
-        async with aiohttp.ClientSession() as session:
-            await sets.refresh(session, "a")
-        assert sets.fault("a") != ""
-
-    asyncio.run(scenario())
-
-
 def test_a_server_that_is_not_there_is_a_fault_and_no_exception() -> None:
     async def scenario() -> None:
         (port,) = free_ports(1)

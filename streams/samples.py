@@ -1,0 +1,40 @@
+"""What the watchdogs look at: samples of the agents' partitions, and of the dispatcher's loop."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import faust
+
+from streams import transport
+from streams.dispatcher import Dispatcher
+from streams.publisher import Publisher
+from streams.watchdog import Sample
+
+
+class Probe(Protocol):
+    """Whether the brokers answered lately: `adapters.kafka_probe.KafkaProbe`."""
+
+    @property
+    def reachable(self) -> bool:
+        """The last answer."""
+
+
+def agents_samples(app: faust.App, publisher: Publisher, probe: Probe) -> dict[str, Sample]:
+    """What the agents' watchdogs look at, by partition. Output that isn't being confirmed has a bound of its own."""
+    if not app.started or app.rebalancing:
+        return {}
+    consumer = cast("transport.Consumer", app.consumer)
+    answers = probe.reachable and not publisher.stalled()
+    return {
+        f"{tp.topic}[{tp.partition}]": Sample(
+            progress=consumer.points.resolved((tp.topic, tp.partition)) or 0, waiting=waiting, broker_answers=answers
+        )
+        for tp, waiting in consumer.waiting().items()
+    }
+
+
+def dispatcher_samples(dispatcher: Dispatcher, publisher: Publisher, probe: Probe) -> dict[str, Sample]:
+    """The dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
+    answers = probe.reachable and not publisher.stalled()
+    return {"dispatcher": Sample(progress=dispatcher.turns, waiting=1, broker_answers=answers)}
