@@ -32,7 +32,7 @@ FAULTY: Final = "x-fault"
 """Records with this header meet a bug in their step."""
 LINGER_S: Final = 1.0
 SLOW_S: Final = 0.003
-DELIVERED_AT_ONCE: Final = 5
+DELIVERED_AT_ONCE: Final = 2
 ROOMY: Final = 1_000_000
 """Records that a queue may hold where the pressure of a full one must not stop the fetching."""
 
