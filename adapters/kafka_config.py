@@ -75,7 +75,9 @@ def aiokafka_consumer(settings: Settings, bootstrap: str, *, group: str) -> dict
         "max_poll_interval_ms": int(settings.ingest_max_poll_interval * 1000),
         "max_poll_records": 200,
         "fetch_max_wait_ms": 500,
-        "max_partition_fetch_bytes": 4 * 1024 * 1024,
+        # What one partition may have fetched ahead: the client hands out one partition's records before the next's, so
+        # this is how long a backlog in one topic keeps the others waiting.
+        "max_partition_fetch_bytes": 1024 * 1024,
         "metadata_max_age_ms": 60_000,
         **aiokafka_security(settings),
     }
