@@ -120,6 +120,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("librdkafka").setLevel(logging.NOTSET)
     # Their INFO is about their own life, at every rebalance; what goes wrong is WARNING and above.
     for chatty in ("faust", "aiokafka", "mode", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

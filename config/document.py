@@ -24,7 +24,8 @@ INTRODUCTION: Final = """\
 Made from [`config/settings.py`](../config/settings.py) by `make docs`; change the source, not this page.
 
 Every setting is an environment variable. It is read once, at start, and a variable that is empty counts as unset. What
-is wrong or missing ends the command with exit code 102 and one message that names every such setting. A secret never
+is wrong or missing ends the command with exit code 102 and one message that names every such setting; what two of
+them have against each other is said once each is right by itself. A secret never
 appears in a log, an error or a message. Which settings are checked against each other, and how to set a worker up,
 is in [operations.md](operations.md).
 """

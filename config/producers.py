@@ -63,7 +63,7 @@ def _problems(issuer: str, table: Any, *, production: bool) -> list[str]:  # noq
     if not isinstance(jwks, str) or not jwks:
         problems.append(f"{issuer}.jwks: must be an https URL or a file")
     elif "://" in jwks and not _allowed(jwks, production=production):
-        problems.append(f"{issuer}.jwks: must be https (http on loopback in development)")
+        problems.append(f"{issuer}.jwks: must be https (http on loopback with ENVIRONMENT=development)")
     return problems
 
 

@@ -48,6 +48,7 @@ async def run(worker: Worker) -> int:
         why = await first_of(stop, worker, running)
     if why:
         log.error("worker_failed", why=why)
+    log.info("stopped", why=why)
     return CRASHED if why else OK
 
 

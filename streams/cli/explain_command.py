@@ -53,7 +53,7 @@ def explain(
         for step in steps:
             print(f"{step.at}  {step.what}\n{'':31}{step.place}")
         if not steps:
-            print(f"no trace of {event_id} in the last {since_hours:g} hours")
+            print(f"no trace of {event_id} in the last {since_hours:g} hours (an id is <iss>/<jti>)")
         if not reader.complete:
             print(f"not all was read in {seconds:g} s: raise --limit, or lower --since")
     if not steps:

@@ -5,6 +5,8 @@ Exit codes: 0 fine, 1 crash, 2 usage, 100 findings, 102 could not load or connec
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from streams.cli import demo_command, event_command, explain_command, run_command, topics_command
@@ -24,7 +26,8 @@ app.add_typer(topics_command.app, name="topics")
 
 
 def main() -> None:
-    """The entry point of the installed command."""
+    """The entry point of the installed command. Kafka's client tells of each connection; a tool sums it up itself."""
+    logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
     app()
 
 

@@ -47,7 +47,7 @@ def effective_mode(
     if asked is Mode.DRY_RUN:
         return EffectiveMode(mode=Mode.DRY_RUN)
     if flags.disable_send:
-        return EffectiveMode(mode=Mode.DRY_RUN, why="DISABLE_SEND=true in the environment")
+        return EffectiveMode(mode=Mode.DRY_RUN, why="DISABLE_SEND is true")
     if production and launched_at_s is None:
         return EffectiveMode(mode=Mode.DRY_RUN, why="LAUNCHED_AT is not set, which counts as inside the 48-hour window")
     if production and launched_at_s is not None and now_s < launched_at_s + WINDOW_S:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from streams.core.keys import MIN_RSA_BITS
 from streams.core.token import AUDIENCE, EVENT_TYPE, MAX_LIFETIME_S, ROLE
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
@@ -69,6 +70,10 @@ def read_key(pem: bytes) -> PrivateKey:
         raise SigningError("not an unencrypted private key in PEM") from None
     if not isinstance(key, PrivateKey):
         raise SigningError("only RSA, P-256 and Ed25519 keys may sign events")
+    if isinstance(key, EllipticCurvePrivateKey) and not isinstance(key.curve, SECP256R1):
+        raise SigningError("of the elliptic curves only P-256 may sign events")
+    if isinstance(key, RSAPrivateKey) and key.key_size < MIN_RSA_BITS:
+        raise SigningError(f"an RSA key that signs events has at least {MIN_RSA_BITS} bits")
     return key
 
 

@@ -22,6 +22,7 @@ from adapters.processes import ServerFailed, ServerProcess, free_ports
 from config import producers
 from config import settings as config
 from config.producers import GATE1_SERVICE
+from schemas import registry
 from streams import topics
 from streams.app import topic_admin
 from streams.core.signing import PrivateKey
@@ -132,7 +133,7 @@ class World:
             self.places.key(issuer).touch(mode=0o600)
             self.places.key(issuer).write_bytes(pem)
         server = self._stack.enter_context(KeyServer({issuer: {KID: key} for issuer, key in keys.items()}))
-        types = {ISSUER: ["deadline_soon", "new_match"], GATE1_SERVICE: ["welcome", "password_reset"]}
+        types = {ISSUER: sorted(registry.load().events), GATE1_SERVICE: ["welcome", "password_reset"]}
         tables = (
             f'[{issuer}]\nservice = "{issuer}"\ntypes = {types[issuer]!r}\njwks = "{server.url(issuer)}"\n'
             for issuer in keys
