@@ -111,10 +111,11 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     office = Office(
         senders=(parts.senders or senders_of)(settings), conditions=conditions_clock(settings, mode), observer=counting
     )
-    dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, mode().mode)
+    gate = Gate1(bound, key_sets, holds, service=producers.GATE1_SERVICE, fresh_for=settings.gate1_fresh_for)
+    reading = dispatch_reading(settings, mode().mode, gate.apply)
+    dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, reading)
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
-    gate = Gate1(bound, key_sets, holds, service=producers.GATE1_SERVICE, fresh_for=settings.gate1_fresh_for)
     health = Health(
         kafka_reachable=lambda: probe.reachable,
         gate1_green=lambda: gate.state().green,
@@ -221,18 +222,23 @@ def dispatch_topics(mode: Mode, flags: Flags) -> tuple[str, ...]:
     return (topics.DISPATCH_TRANSACTIONAL,) if keep_promotional else tuple(topics.DISPATCH.values())
 
 
-def new_dispatcher(
-    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds, mode: Mode
-) -> Dispatcher:
-    """The dispatcher with its consumer."""
-    config = kafka_config.dispatch_consumer(settings, bootstrap, group=group_of(settings, "dispatch"))
-    reading = Reading(
+def dispatch_reading(settings: Settings, mode: Mode, look: Callable[[], None]) -> Reading:
+    """What the dispatcher reads, and how."""
+    return Reading(
         topics=dispatch_topics(mode, flags_of(settings)),
         batch=BATCH_DRY if mode is Mode.DRY_RUN else BATCH_LIVE,
         prefix=settings.topic_prefix,
         commit_interval=settings.commit_interval,
         drain_timeout=settings.drain_timeout,
+        look=look,
     )
+
+
+def new_dispatcher(
+    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds, reading: Reading
+) -> Dispatcher:
+    """The dispatcher with its consumer."""
+    config = kafka_config.dispatch_consumer(settings, bootstrap, group=group_of(settings, "dispatch"))
     return Dispatcher(lambda: Consumer(config), publisher, office, holds, reading)
 
 

@@ -105,6 +105,8 @@ class Reading:
     prefix: str
     commit_interval: float
     drain_timeout: float
+    look: Callable[[], None]
+    """Called before each poll, in the loop: the gate sets the holds by what is true now."""
 
 
 class Dispatcher(Service):
@@ -144,6 +146,7 @@ class Dispatcher(Service):
         try:
             while not self.should_stop:
                 self.turns += 1
+                self._reading.look()
                 await self._work_through(await self._blocking(self._poll))
                 if self._home.time() - committed_at >= self._reading.commit_interval:
                     await self._commit_due()
