@@ -1,136 +1,167 @@
-"""Key sets of all issuers, fetched in the background and kept: readers never wait, and an outage doesn't forget keys.
+"""Key sets of all issuers, fetched in the background and remembered: readers never wait, and nothing is forgotten.
 
-One fetch per issuer at a time, at a fixed interval after success and failure alike; https without redirects (loopback
-http in development), size-capped. Parsing and policy are `streams.core.keys`.
+Per issuer one fetch at a time, and at most one per cool-down, after success and failure alike. Parsing and policy are
+`streams.core.keys`, what is remembered and for how long `streams.core.keyring`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
 import structlog
+from cachetools import TTLCache
 
-from config.producers import ProducerRow
-from streams.core.ports import KeySet, KeySetError, KeySetParser
+from adapters.key_fetch import FetchLimits, KeyFetcher
+from config.key_source import KeySource
+from streams.core.ports import Arrival, Key, KeyMemory, KeyRing, KeySet, KeySetError, KeySetParser, NoKey, SeenKey
 
 log = structlog.get_logger(__name__)
 
-HTTP_OK: Final = 200
-GRACE_S: Final = 60.0
-"""Keys verify for so much longer than they let records in, so that what was already read is not refused for want of
-a key when they grow too old."""
+MAX_UNKNOWN: Final = 1000
+"""Unknown kids remembered as such; a flood of new ones costs memory up to this, and never more fetches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySetLimits:
-    """Seconds and bytes; `config.settings` says why they are what they are."""
+    """Seconds; `config.settings` says why they are what they are."""
 
     refresh_every: float
-    timeout: float
-    max_bytes: int
+    cool_down: float
+    unknown_for: float
     max_age: float
+    kept_for: float
+    record_every: float
+    fetch: FetchLimits
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is known of one issuer's keys. Times are monotonic seconds; ``fault`` is empty after a good fetch."""
+@dataclass(slots=True)
+class _Issuer:
+    """What is known of one issuer. ``fetched_at``: monotonic seconds; ``fault`` is empty after a good fetch."""
 
-    keys: KeySet = field(default_factory=KeySet)
+    fetcher: KeyFetcher
+    ring: KeyRing = field(default_factory=KeyRing)
     fetched_at: float | None = None
     fault: str = "not fetched yet"
+    dropped: tuple[str, ...] = ()
+    asked: set[str] = field(default_factory=set)
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    recorded: dict[str, SeenKey] = field(default_factory=dict)
 
 
 class KeySets:
-    """The keys of every issuer. `of` is what verification reads."""
+    """The keys of every issuer. `find` is what verification reads; the rest is for gate, memory and the background."""
 
     def __init__(
         self,
-        rows: Iterable[ProducerRow],
+        sources: Iterable[KeySource],
         parse: KeySetParser,
         limits: KeySetLimits,
+        memory: KeyMemory,
         *,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._rows = {row.issuer: row for row in rows}
         self._parse = parse
         self._limits = limits
+        self._memory = memory
         self._clock = clock
-        self._states = {issuer: State() for issuer in self._rows}
+        self._now = now
+        self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in sources}
+        self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(MAX_UNKNOWN, limits.unknown_for, timer=clock)
 
-    def of(self, issuer: str) -> KeySet:
-        """The keys that verify for an issuer; none if they are too old or never came."""
-        age = self.age(issuer)
-        return KeySet() if age is None or age > self._limits.max_age + GRACE_S else self._states[issuer].keys
+    def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
+        """The key that may verify what arrived then. While the issuer's keys are missing or too old: not yet."""
+        return self._issuers[issuer].ring.find(kid, arrival) if self.usable(issuer) else NoKey.NOT_YET
 
     def usable(self, issuer: str) -> bool:
         """Whether records of this issuer should be read at all: there are keys, and they aren't too old."""
-        age = self.age(issuer)
-        return age is not None and age <= self._limits.max_age
+        seen_ms = self._issuers[issuer].ring.last_seen_ms
+        return seen_ms is not None and self._now() * 1000 - seen_ms <= self._limits.max_age * 1000
 
     def fault(self, issuer: str) -> str:
         """Why the last fetch failed; empty if it didn't."""
-        return self._states[issuer].fault
+        return self._issuers[issuer].fault
 
     def age(self, issuer: str) -> float | None:
-        """Seconds since a fetch that brought a usable key; None if there was none."""
-        fetched_at = self._states[issuer].fetched_at
+        """Seconds since this worker's own last fetch that brought a usable key; None if there was none."""
+        fetched_at = self._issuers[issuer].fetched_at
         return None if fetched_at is None else self._clock() - fetched_at
+
+    def ask(self, issuer: str, kid: str) -> None:
+        """A record names a key that isn't there: fetch early, unless a fetch has just shown that it isn't there."""
+        known = self._issuers[issuer]
+        if (issuer, kid) not in self._unknown and len(known.asked) < MAX_UNKNOWN:
+            known.asked.add(kid)
+            known.wanted.set()
+
+    def recall(self, issuer: str, seen: SeenKey) -> None:
+        """What the memory holds of a key; told at start, and whenever another worker writes."""
+        known = self._issuers.get(issuer)
+        if known is not None:
+            known.ring = known.ring.recalled(seen)
+            known.recorded[seen.key.kid] = seen
 
     async def refresh(self, session: aiohttp.ClientSession, issuer: str) -> None:
         """Fetch one issuer's keys now. Failure is a state, not an exception."""
-        row, before = self._rows[issuer], self._states[issuer]
+        known, began_ms = self._issuers[issuer], int(self._now() * 1000)
         try:
-            document = await self._fetch(session, row)
-            keys = _usable(self._parse(document))
+            document = await known.fetcher.fetch(session)
+            keys = _usable(await asyncio.to_thread(self._parse, document))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: KeySetError, a bad host
-            fault = f"{type(error).__name__}: {error}"[:200]
-            if fault != before.fault:
-                log.warning("key_set_unavailable", issuer=issuer, fault=fault)
-            self._states[issuer] = replace(before, fault=fault)
+            self._failed(issuer, known, f"{type(error).__name__}: {error}"[:200])
             return
-        if before.fault or before.keys.dropped != keys.dropped:
+        if known.fault or known.dropped != keys.dropped:
             log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
-        self._states[issuer] = State(keys, self._clock(), "")
+        known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
+        known.ring = known.ring.after_fetch(keys, began_ms=began_ms)
+        for kid in known.asked - known.ring.seen.keys():
+            self._unknown[issuer, kid] = True
+        known.asked.clear()
+        self._record(issuer, known, began_ms)
 
-    async def _fetch(self, session: aiohttp.ClientSession, row: ProducerRow) -> bytes:
-        limit = self._limits.max_bytes
-        if not row.jwks_is_url:
-            return await asyncio.to_thread(_read, Path(row.jwks), limit)
-        timeout = aiohttp.ClientTimeout(total=self._limits.timeout)
-        async with session.get(row.jwks, timeout=timeout, allow_redirects=False) as response:
-            if response.status != HTTP_OK:
-                raise KeySetError(f"the server answered {response.status}")
-            document = await response.content.read(limit + 1)
-            while len(document) <= limit and (chunk := await response.content.read(limit + 1 - len(document))):
-                document += chunk
-        if len(document) > limit:
-            raise KeySetError(f"larger than {limit} bytes")
-        return document
+    def _failed(self, issuer: str, known: _Issuer, fault: str) -> None:
+        if fault != known.fault:
+            log.warning("key_set_unavailable", issuer=issuer, fault=fault)
+        known.fault = fault
 
-    async def keep_fresh(self, on_round: Callable[[], None]) -> None:
-        """Fetch all key sets again and again; ``on_round`` is called after each round. Runs until cancelled."""
-        async with aiohttp.ClientSession() as session:
-            while True:
-                await asyncio.gather(*(self.refresh(session, issuer) for issuer in self._rows))
-                on_round()
-                await asyncio.sleep(self._limits.refresh_every)
+    def _record(self, issuer: str, known: _Issuer, now_ms: int) -> None:
+        """Write down what the memory doesn't know yet, and let go what no record can need any more."""
+        for kid, seen in known.ring.seen.items():
+            if seen.is_news_to(known.recorded.get(kid), every_ms=int(self._limits.record_every * 1000)):
+                known.recorded[kid] = seen
+                self._memory.remember(issuer, seen)
+        for kid in known.ring.outlived(now_ms=now_ms, kept_ms=int(self._limits.kept_for * 1000)):
+            known.ring = known.ring.without(kid)
+            known.recorded.pop(kid, None)
+            self._memory.forget(issuer, kid)
+
+    async def keep_fresh(self, on_fetch: Callable[[], None]) -> None:
+        """Fetch all key sets again and again; ``on_fetch`` is called after each. Runs until cancelled."""
+        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+            for issuer in self._issuers:
+                group.create_task(self._keep_fresh(session, issuer, on_fetch))
+
+    async def _keep_fresh(self, session: aiohttp.ClientSession, issuer: str, on_fetch: Callable[[], None]) -> None:
+        known = self._issuers[issuer]
+        while True:
+            known.wanted.clear()
+            await self.refresh(session, issuer)
+            on_fetch()
+            await asyncio.sleep(self._limits.cool_down)
+            if known.fault:
+                continue
+            with contextlib.suppress(TimeoutError):
+                left = max(self._limits.refresh_every - self._limits.cool_down, 0.0)
+                await asyncio.wait_for(known.wanted.wait(), left)
 
 
 def _usable(keys: KeySet) -> KeySet:
     if not keys:
         raise KeySetError("no usable key: " + ("; ".join(keys.dropped) or "the set is empty"))
     return keys
-
-
-def _read(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
-        document = file.read(limit + 1)
-    if len(document) > limit:
-        raise KeySetError(f"larger than {limit} bytes")
-    return document

@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import load, steps
 from streams.core.signing import PrivateKey
 from streams.core.token import Producer
+from streams.demo.auth_server import AuthServer, AuthService
 from tests.brokers.choose import EMBEDDED, KAFKA, Missing, RunningBroker, launch, pick
 
 CONTENDERS = {"ours": "bench.ours", "plain loop": "bench.plain"}
@@ -33,7 +34,9 @@ def broker() -> RunningBroker:
     sys.exit("no broker to measure on")
 
 
-def one_run(module: str, bootstrap: str, values: list[bytes], key: PrivateKey) -> dict[str, float]:
+def one_run(
+    module: str, bootstrap: str, values: list[bytes], key: PrivateKey, auth: dict[str, str]
+) -> dict[str, float]:
     """Fresh topics, the same work, a process of its own."""
     prefix = f"bench{secrets.token_hex(3)}."
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +44,7 @@ def one_run(module: str, bootstrap: str, values: list[bytes], key: PrivateKey) -
         load.fill(bootstrap, prefix, values)
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", module, str(len(values))],
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **auth},
             capture_output=True,
             text=True,
             timeout=300,
@@ -60,17 +63,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     key = load.rsa_key()
-    running = broker()
+    running, auth = broker(), AuthServer(AuthService({}))
+    auth.__enter__()
     try:
         print(f"broker: {running.name}; {options.events} events of RS256, {options.runs} alternating runs each\n")
         rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
         for run in range(options.runs):
             values = load.tokens(options.events, key)
             for name, module in CONTENDERS.items():
-                result = one_run(module, running.bootstrap, values, key)
+                result = one_run(module, running.bootstrap, values, key, auth.environment())
                 rates[name].append(result["events"] / result["seconds"])
                 print(f"  run {run + 1}  {name:12} {rates[name][-1]:8.0f} events/s   cpu {result['cpu']:.1f} s")
     finally:
+        auth.__exit__(None, None, None)
         running.stop()
     report(rates, values, key, running.name)
 

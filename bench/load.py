@@ -16,8 +16,8 @@ from adapters import kafka_config
 from config import settings as config
 from schemas import registry
 from streams import topics
-from streams.app import topic_admin
 from streams.core import signing
+from streams.wiring.kafka import topic_admin
 
 ISSUER: Final = "scholarship_agent"
 INBOUND: Final = f"events.{ISSUER}"

@@ -10,8 +10,8 @@ import time
 from config import settings as config
 from streams import topics, worker
 from streams.app import Parts, build
-from streams.core.records import Emit, Record
-from streams.topology import Topology
+from streams.core.records import Record
+from streams.topology import Processed, Topology
 
 
 class Timed(Topology):
@@ -19,7 +19,7 @@ class Timed(Topology):
 
     begun: float = 0.0
 
-    def process(self, record: Record) -> list[Emit]:
+    def process(self, record: Record) -> Processed:
         """As the topology; the first call starts the clock."""
         if not Timed.begun:
             Timed.begun = time.perf_counter()

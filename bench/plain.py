@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 
-import aiohttp
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from adapters import kafka_config
-from adapters.keysets import KeySets
 from adapters.telemetry import Metrics
 from config import producers
 from config import settings as config
+from config.producers import ProducerRow
 from config.settings import Settings
 from streams import topics
-from streams.app import key_set_limits, new_topology, producer_of
-from streams.core import keys
+from streams.app import new_topology
+from streams.core import keys, token
+from streams.core.keyring import Arrival, NoKey
+from streams.core.reasons import Undecided
 from streams.counting import Counting
 from streams.inbound import from_kafka
 from streams.modes import mode_clock
 from streams.topology import Topology
+from streams.wiring.trust import producer_of
 
 BATCH = 500
+
+
+class FileKeys:
+    """The key sets as they lie in the load's files, read once."""
+
+    def __init__(self, rows: tuple[ProducerRow, ...]) -> None:
+        self._sets = {row.issuer: keys.parse(Path(row.keys.jwks).read_bytes()) for row in rows}
+
+    def find(self, issuer: str, kid: str, _arrival: Arrival) -> keys.Key | NoKey:
+        """By kid."""
+        return self._sets[issuer].keys.get(kid, NoKey.UNKNOWN)
 
 
 def topology_of(settings: Settings) -> Topology:
     """The product's own steps, so that the work is the same."""
     rows = producers.read(settings.producers_file, production=False)
-    key_sets = KeySets(rows, keys.parse, key_set_limits(settings))
-
-    async def fetch() -> None:
-        async with aiohttp.ClientSession() as session:
-            for row in rows:
-                await key_sets.refresh(session, row.issuer)
-
-    asyncio.run(fetch())
-    bound = tuple(producer_of(row) for row in rows)
-    return new_topology(bound, key_sets, Counting(Metrics()), mode_clock(settings))
+    rules = token.TokenRules({row.issuer: producer_of(row) for row in rows}, FileKeys(rows))
+    return new_topology(rules, Counting(Metrics()), mode_clock(settings))
 
 
 def run(events: int) -> float:
@@ -62,7 +67,9 @@ def run(events: int) -> float:
         if batch and not begun:
             begun = time.perf_counter()
         for message in batch:
-            for emit in topology.process(from_kafka(message, prefix=prefix)):
+            outcome = topology.process(from_kafka(message, prefix=prefix))
+            assert not isinstance(outcome, Undecided), "the keys are there"
+            for emit in outcome:
                 producer.produce(prefix + emit.topic, key=emit.key, value=emit.value, on_delivery=report)
             producer.poll(0)
         if batch:

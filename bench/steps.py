@@ -13,6 +13,7 @@ from streams.core import keys, signing
 from streams.core.contract import Event, validate
 from streams.core.fanout import fan_out
 from streams.core.jws import Unverified, read, verify_bytes
+from streams.core.keyring import Arrival, NoKey
 from streams.core.messages import Message, Mode
 from streams.core.records import Record
 from streams.core.render import Renderer
@@ -27,9 +28,9 @@ class OneKeySet:
     def __init__(self, key_set: keys.KeySet) -> None:
         self._keys = key_set
 
-    def of(self, _issuer: str) -> keys.KeySet:
-        """Those keys."""
-        return self._keys
+    def find(self, _issuer: str, kid: str, _arrival: Arrival) -> keys.Key | NoKey:
+        """By kid."""
+        return self._keys.keys.get(kid, NoKey.UNKNOWN)
 
 
 def per_step(values: list[bytes], document: bytes, producer: Producer, now_s: float) -> dict[str, float]:
@@ -62,7 +63,9 @@ def _fan_out(event: Event, shipped: Any) -> Any:  # noqa: ANN401 - either outcom
 
 def _record(value: bytes, topic: str, now_s: float) -> Record:
     at = int(now_s * 1000)
-    return Record(topic=topic, partition=0, offset=0, key=b"k", value=value, timestamp_ms=at, appended_ms=at)
+    return Record(
+        topic=topic, partition=0, offset=0, key=b"k", value=value, timestamp_ms=at, appended_ms=at, received_ms=at
+    )
 
 
 def _ok(outcome: Any, kind: type) -> Any:  # noqa: ANN401 - whatever the step makes

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.key_source import is_secure
+
 HERE: Final = Path(__file__).parent
 
 Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
@@ -91,11 +93,35 @@ class Settings(BaseSettings):
 
     # Trust
     producers_file: FilePath = _row("Who may produce what, and where their keys are.", HERE / "producers.toml")
-    jwks_refresh_every: Seconds = _row("How often each key set is fetched, after success and failure alike.", 10.0, "s")
-    jwks_timeout: Seconds = _row("Time for one fetch.", 5.0, "s")
+    jwks_refresh_every: Seconds = _row("How often each key set is fetched.", 20.0, "s")
+    jwks_cool_down: Seconds = _row(
+        "At least so long between two fetches of one key set, after success and failure alike.", 5.0, "s"
+    )
+    jwks_unknown_for: Seconds = _row(
+        "A kid that a fetch did not bring asks for no early fetch for so long; the regular ones go on.", 60.0, "s"
+    )
+    jwks_timeout: Seconds = _row("Time for one request to a key-set server or to the token endpoint.", 5.0, "s")
     jwks_max_bytes: Count = _row("A larger key set is refused.", 262_144, "bytes")
-    jwks_max_age: Seconds = _row("Cached keys verify for so long while their server is away.", 86_400.0, "s")
-    gate1_fresh_for: Seconds = _row("Gate 1 is GREEN for so long after its keys were last fetched.", 60.0, "s")
+    jwks_max_age: Seconds = _row("Keys verify for so long while their server is away.", 86_400.0, "s")
+    jwks_kept_for: Seconds = _row(
+        "A withdrawn key is remembered for so long: no record from before may be older, redriven or not.",
+        2_592_000,
+        "s",
+    )
+    jwks_record_every: Seconds = _row("How often the topic of keys is told that a key still stands.", 300.0, "s")
+    jwks_recall_timeout: Seconds = _row("Time to read the topic of keys at start.", 10.0, "s")
+    jwks_discovery_every: Seconds = _row("How long an address that OpenID discovery gave is used.", 3600.0, "s")
+    gate1_fresh_for: Seconds = _row("Gate 1 is GREEN for so long after key set and token last worked.", 60.0, "s")
+    gate1_probe_every: Seconds = _row("How often a token is asked for.", 20.0, "s")
+    oauth_issuer: str | None = _row("The auth service's `iss`; where discovery begins. Unset: gate 1 stays RED.", None)
+    oauth_jwks_uri: str | None = _row("The auth service's key set, if discovery is not to be used.", None)
+    oauth_token_endpoint: str | None = _row("Where gate 1's probe gets a token (client credentials).", None)
+    oauth_client_id: str | None = _row("The probe's client.", None)
+    oauth_client_secret: SecretStr | None = _row("Its secret.", None)
+
+    # Fleet
+    heartbeat_every: Seconds = _row("How often a worker says on comms.workers what it does.", 2.0, "s")
+    heartbeat_gone_after: Seconds = _row("A worker that is silent for so long counts as gone.", 10.0, "s")
 
     # Providers
     smtp_url: SecretStr | None = _row("smtp://[user:password@]host:port or smtps://…; needed for live e-mail.", None)
@@ -139,16 +165,45 @@ def load(*, for_worker: bool = False, overrides: Mapping[str, Any] | None = None
 
 
 def _conflicts(s: Settings) -> list[str]:
-    problems = []
+    problems = _oauth_conflicts(s)
     if s.kafka_security_protocol.startswith("SASL") and not (s.kafka_sasl_username and s.kafka_sasl_password):
         problems.append("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…")
     if s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout:
         problems.append("KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT")
     if s.drain_timeout >= s.shutdown_timeout:
         problems.append("DRAIN_TIMEOUT: must be below SHUTDOWN_TIMEOUT")
+    if not s.jwks_cool_down <= s.jwks_refresh_every < s.gate1_fresh_for:
+        problems.append("JWKS_REFRESH_EVERY: must not be below JWKS_COOL_DOWN, and below GATE1_FRESH_FOR")
+    if s.gate1_probe_every >= s.gate1_fresh_for:
+        problems.append("GATE1_PROBE_EVERY: must be below GATE1_FRESH_FOR, or gate 1 turns RED between two probes")
     if s.dispatch_max_poll_interval < s.kafka_session_timeout:
         problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
     return problems
+
+
+def _oauth_conflicts(s: Settings) -> list[str]:
+    together = {
+        "OAUTH_ISSUER": s.oauth_issuer,
+        "OAUTH_TOKEN_ENDPOINT": s.oauth_token_endpoint,
+        "OAUTH_CLIENT_ID": s.oauth_client_id,
+        "OAUTH_CLIENT_SECRET": s.oauth_client_secret,
+    }
+    missing = [name for name, value in together.items() if value is None]
+    problems = [
+        f"{name}: required beside the other OAUTH_ settings" for name in missing if len(missing) < len(together)
+    ]
+    if s.oauth_jwks_uri is not None and s.oauth_issuer is None:
+        problems.append("OAUTH_ISSUER: required with OAUTH_JWKS_URI")
+    addresses = {
+        "OAUTH_ISSUER": s.oauth_issuer if s.oauth_jwks_uri is None else None,  # else it is a name, not an address
+        "OAUTH_JWKS_URI": s.oauth_jwks_uri,
+        "OAUTH_TOKEN_ENDPOINT": s.oauth_token_endpoint,
+    }
+    return problems + [
+        f"{name}: must be https (http on loopback with ENVIRONMENT=development)"
+        for name, url in addresses.items()
+        if url is not None and not is_secure(url, production=s.production)
+    ]
 
 
 def _worker_problems(s: Settings) -> list[str]:

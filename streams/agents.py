@@ -1,8 +1,8 @@
-"""The Faust agents: one per inbound topic, one for render. Thin: read → process → publish → ack, nothing decided."""
+"""The Faust agents: one per inbound topic, one for render. Thin: read and hand on, nothing decided."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -11,15 +11,14 @@ from faust.types import EventT, StreamT
 
 from streams.acks import Source
 from streams.inbound import from_faust
-from streams.publisher import Publisher
-from streams.topology import Topology
+from streams.intake import Intake
 
 
-def attach(app: faust.App, topology: Topology, publisher: Publisher, *, topic_prefix: str = "") -> None:
+def attach(app: faust.App, topics: Iterable[str], intake: Intake, *, topic_prefix: str = "") -> None:
     """Register one agent per topic of the topology. ``concurrency=1`` keeps the offsets of a partition in order."""
-    for topic in topology.steps:
+    for topic in topics:
         channel = app.topic(topic_prefix + topic, key_serializer="raw", value_serializer="raw", allow_empty=True)
-        agent = partial(_run, topology=topology, publisher=publisher, prefix=topic_prefix)
+        agent = partial(_run, intake=intake, prefix=topic_prefix)
         app.agent(channel, name=f"agent.{topic}", concurrency=1)(_named(agent))
 
 
@@ -32,12 +31,10 @@ def _named(run: Callable[[StreamT[bytes]], Awaitable[None]]) -> Callable[[Stream
     return agent
 
 
-async def _run(stream: Any, *, topology: Topology, publisher: Publisher, prefix: str) -> None:  # noqa: ANN401
+async def _run(stream: Any, *, intake: Intake, prefix: str) -> None:  # noqa: ANN401 - Faust's union of streams
     events: AsyncIterator[EventT[bytes]] = stream.noack().events()
     async for event in events:
-        emits = topology.process(from_faust(event.message, prefix=prefix))
-        # Ack only after the broker confirms: Faust drops whatever was acked when we die.
-        await publisher.publish(to_source(event), emits)
+        await intake.take(from_faust(event.message, prefix=prefix), to_source(event))
 
 
 def to_source(event: EventT[bytes]) -> Source:

@@ -1,12 +1,14 @@
 """Gate 1: is `scholar_auth` there, and may events be trusted? Holds what must not flow while it isn't.
 
-RED with keys at hand holds dispatch; an issuer without any usable key has its topic held, so that nothing is refused
-for want of a key. Kafka keeps what arrives. Membership, HTTP and everything else go on.
+RED with the auth service's keys at hand holds dispatch; without any it holds ingest too. Another issuer without usable
+keys has its topic held and no other, and so has one of whose keys a record waits for. Kafka keeps what arrives;
+membership, HTTP and everything else go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -28,53 +30,94 @@ class KeyState(Protocol):
         """Whether there are keys that aren't too old."""
 
     def age(self, issuer: str) -> float | None:
-        """Seconds since they were last fetched."""
+        """Seconds since this worker last fetched them."""
 
     def fault(self, issuer: str) -> str:
         """Why the last fetch failed."""
 
 
 @dataclass(frozen=True, slots=True)
+class Fresh:
+    """How long ago something last worked, in seconds (None: never), and what is wrong with it since."""
+
+    age: float | None
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateState:
-    """GREEN, or RED and why."""
+    """GREEN, or RED and why; ``since_ms``: when it became so (epoch)."""
 
     green: bool
-    why: str = ""
+    why: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """The auth service as the gate sees it: under which name `KeyState` has its keys, and how the token probe went."""
+
+    keys_of: str
+    probe: Callable[[], Fresh]
+    fresh_for: float
 
 
 class Gate1:
-    """Looks at the keys after every fetch and sets the holds accordingly."""
+    """Sets the holds by what is true now. `apply` is called after every fetch and probe, and before each poll."""
 
     def __init__(
-        self, producers: Iterable[Producer], keys: KeyState, holds: Holds, *, service: str, fresh_for: float
+        self,
+        producers: Iterable[Producer],
+        keys: KeyState,
+        auth: Auth | None,
+        holds: Holds,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._producers = tuple(producers)
-        self._issuers = [producer.issuer for producer in self._producers if producer.service == service]
-        self._service = service
+        self._issuers = _by_topic(producers)
         self._keys = keys
+        self._auth = auth
         self._holds = holds
-        self._fresh_for = fresh_for
-        self._was_green: bool | None = None
+        self._now = now
+        self._state = GateState(green=False, why="not looked yet", since_ms=int(now() * 1000))
+        self._logged = False
+        self.waits: Callable[[str], bool] = lambda _topic: False
+        """Whether a record of this topic waits for a key; told by `streams.intake`."""
 
     def state(self) -> GateState:
-        """GREEN while a key set of the auth service was fetched, with a usable key, within the last ``fresh_for`` s."""
-        if not self._issuers:
-            return GateState(green=False, why=f"no issuer of {self._service} is registered")
-        ages = [self._keys.age(issuer) for issuer in self._issuers]
-        if any(age is not None and age <= self._fresh_for for age in ages):
-            return GateState(green=True)
-        return GateState(green=False, why=self._keys.fault(self._issuers[0]) or "its keys were not fetched lately")
+        """GREEN while key set and token probe both worked within the last ``fresh_for`` seconds."""
+        why = self._why_red()
+        green = not why
+        if green != self._state.green:
+            self._state = GateState(green, why, int(self._now() * 1000))
+        elif why != self._state.why:
+            self._state = GateState(green, why, self._state.since_ms)
+        return self._state
+
+    def _why_red(self) -> str:
+        auth = self._auth
+        if auth is None:
+            return "no auth service is configured: set OAUTH_ISSUER and the other OAUTH_ settings"
+        keys = Fresh(self._keys.age(auth.keys_of), self._keys.fault(auth.keys_of))
+        for name, fresh in (("key set", keys), ("token", auth.probe())):
+            if fresh.age is None or fresh.age > auth.fresh_for:
+                return f"{name}: {fresh.fault or 'did not work lately'}"
+        return ""
 
     def apply(self) -> None:
         """Hold and release by what is true now."""
-        state = self.state()
+        before, state = self._state, self.state()
         self._set(topics.DISPATCH.values(), held=not state.green)
-        for topic in {producer.topic for producer in self._producers}:
-            issuers = [producer.issuer for producer in self._producers if producer.topic == topic]
-            self._set([topic], held=not all(self._keys.usable(issuer) for issuer in issuers))
-        if state.green != self._was_green:
-            log.info("gate1", green=state.green, why=state.why)
-            self._was_green = state.green
+        shut = not state.green and not self._has_auth_keys()
+        for topic, issuers in self._issuers.items():
+            lacking = not all(self._keys.usable(issuer) for issuer in issuers)
+            self._set([topic], held=shut or lacking or self.waits(topic))
+        if state.green != before.green or not self._logged:
+            log.info("gate1", green=state.green, why=state.why, ingest_held=shut)
+            self._logged = True
+
+    def _has_auth_keys(self) -> bool:
+        return self._auth is not None and self._keys.usable(self._auth.keys_of)
 
     def _set(self, names: Iterable[str], *, held: bool) -> None:
         for name in names:
@@ -82,3 +125,11 @@ class Gate1:
                 self._holds.hold(name, GATE_RED)
             else:
                 self._holds.release(name, GATE_RED)
+
+
+def _by_topic(producers: Iterable[Producer]) -> Mapping[str, list[str]]:
+    """The issuers of every topic that ingest reads. What is tried again may be anyone's, and waits record by record."""
+    found: dict[str, list[str]] = {topics.REDRIVE: []}
+    for producer in producers:
+        found.setdefault(producer.topic, []).append(producer.issuer)
+    return found

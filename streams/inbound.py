@@ -24,7 +24,8 @@ def from_faust(message: FaustMessage, *, prefix: str = "", now: Callable[[], flo
         content=(message.key, message.value),
         headers=tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers),
         timestamp_ms=round((message.timestamp or 0) * 1000),
-        appended_ms=None if message.timestamp_type == _FAUST_LOG_APPEND_TIME else round(now() * 1000),
+        by_broker=message.timestamp_type == _FAUST_LOG_APPEND_TIME,
+        received_ms=round(now() * 1000),
     )
 
 
@@ -37,7 +38,8 @@ def from_kafka(message: KafkaMessage, *, prefix: str = "", now: Callable[[], flo
         content=(_bytes(key), _bytes(value)),
         headers=_headers(message.headers()),
         timestamp_ms=timestamp_ms,
-        appended_ms=None if kind == TIMESTAMP_LOG_APPEND_TIME else round(now() * 1000),
+        by_broker=kind == TIMESTAMP_LOG_APPEND_TIME,
+        received_ms=round(now() * 1000),
     )
 
 
@@ -56,7 +58,8 @@ def _record(
     content: tuple[bytes | None, bytes | None],
     headers: Headers,
     timestamp_ms: int,
-    appended_ms: int | None,
+    by_broker: bool,
+    received_ms: int,
 ) -> Record:
     topic, partition, offset = place
     key, value = content
@@ -68,5 +71,6 @@ def _record(
         value=value,
         headers=headers,
         timestamp_ms=timestamp_ms,
-        appended_ms=timestamp_ms if appended_ms is None else appended_ms,
+        appended_ms=timestamp_ms if by_broker else received_ms,
+        received_ms=received_ms,
     )

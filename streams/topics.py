@@ -30,6 +30,8 @@ DISPATCH_TRANSACTIONAL: Final = "comms.dispatch.transactional"
 DISPATCH_PROMOTIONAL: Final = "comms.dispatch.promotional"
 DEAD_LETTER: Final = "comms.dead-letter"
 RECEIPTS: Final = "comms.receipts"
+KEYS: Final = "comms.keys"
+WORKERS: Final = "comms.workers"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 
@@ -40,6 +42,12 @@ class Key(StrEnum):
     RECIPIENT = "recipient id"
     EVENT = "event id"
     ORIGINAL = "original key"
+    ISSUER_KEY = "issuer and kid"
+    WORKER = "worker"
+
+
+OF_EVENTS: Final = frozenset({Key.RECIPIENT, Key.EVENT, Key.ORIGINAL})
+"""The keys of topics whose records are about one event each."""
 
 
 class Clock(StrEnum):
@@ -92,6 +100,9 @@ OWN: Final = (
         segment_ms=HOUR_MS,
     ),
     Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),
+    # Read by every worker from the beginning, so they stay small: the last record of each key is all that counts.
+    Topic(name=KEYS, key=Key.ISSUER_KEY, partitions=1, retention_ms=FOREVER, cleanup="compact"),
+    Topic(name=WORKERS, key=Key.WORKER, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=HOUR_MS),
 )
 
 

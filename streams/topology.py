@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -18,8 +18,9 @@ from streams import topics
 from streams.core.dead_letter import dead_letter
 from streams.core.ingest import IngestRules, ingest
 from streams.core.messages import Message, RenderOrder, UnreadableError
-from streams.core.reasons import Reason, Rejected, Stage
+from streams.core.reasons import Reason, Rejected, Stage, Undecided
 from streams.core.records import Emit, Headers, Record
+from streams.core.redrive import first_append
 from streams.core.render import Renderer
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,9 @@ class Produced:
 
 
 Outcome = Produced | Rejected
+"""What is final."""
+Processed = list[Emit] | Undecided
+"""What the shell gets: records to produce, or that there is no verdict yet."""
 
 
 class Observer(Protocol):
@@ -46,10 +50,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage and what it does to one record."""
+    """A stage, what it does to one record, and as what it sees a record of its topic."""
 
     stage: Stage
-    run: Callable[[Record], Outcome]
+    run: Callable[[Record], Outcome | Undecided]
+    sees: Callable[[Record], Record] = lambda record: record
 
 
 class Topology:
@@ -60,13 +65,16 @@ class Topology:
         self.observer = observer
         self._now = now
 
-    def process(self, record: Record) -> list[Emit]:
+    def process(self, record: Record) -> Processed:
         """What is to be produced before this record may be acked. Total: a bug becomes a dead letter, too."""
         step = self.steps[record.topic]
+        record = step.sees(record)
         try:
             outcome = step.run(record)
         except Exception as error:  # the one place that catches what nobody foresaw
             outcome = bug(error, step.stage, record)
+        if isinstance(outcome, Undecided):
+            return outcome
         self.observer.processed(step.stage, record, outcome)
         match outcome:
             case Produced(emits=emits):
@@ -94,17 +102,18 @@ def bug(error: Exception, stage: Stage, record: Record) -> Rejected:
 def build_topology(
     rules: IngestRules, renderer: Renderer, observer: Observer, *, now: Callable[[], float] = time.time
 ) -> Topology:
-    """One ingest step per producer's topic, one render step."""
+    """One ingest step per producer's topic and one for what is tried again, one render step."""
     ingest_step = Step(Stage.INGEST, lambda record: ingest_record(record, rules))
     steps = {producer.topic: ingest_step for producer in rules.tokens.producers.values()}
+    steps[topics.REDRIVE] = replace(ingest_step, sees=first_append)
     steps[topics.RENDER] = Step(Stage.RENDER, lambda record: render_record(record, renderer))
     return Topology(steps, observer, now=now)
 
 
-def ingest_record(record: Record, rules: IngestRules) -> Outcome:
+def ingest_record(record: Record, rules: IngestRules) -> Outcome | Undecided:
     """An inbound record becomes render records, keyed by recipient."""
     outcome = ingest(record, rules)
-    if isinstance(outcome, Rejected):
+    if isinstance(outcome, Rejected | Undecided):
         return outcome
     trace = record.trace()
     emits = tuple(_render_record(order, trace) for order in outcome.orders)

@@ -23,7 +23,7 @@ from yarl import URL
 
 from streams.acks import CommitPoints
 from streams.holds import Holds
-from streams.publisher import Publisher
+from streams.intake import Intake
 
 log = structlog.get_logger(__name__)
 FAUST_LOG: Final = logging.getLogger("faust")
@@ -41,7 +41,7 @@ class Wiring:
     in flight on a revoke and at the end.
     """
 
-    publisher: Publisher
+    intake: Intake
     holds: Holds
     topic_prefix: str
     client: Mapping[str, Any]
@@ -126,7 +126,7 @@ class Consumer(driver.Consumer):
 
     async def on_task_error(self, exc: BaseException) -> None:
         """Faust restarts an agent that raised behind the record that it raised on: nothing after it may be acked."""
-        self.wiring.publisher.fail(f"an agent ended with {type(exc).__name__}")
+        self.wiring.intake.publisher.fail(f"an agent ended with {type(exc).__name__}")
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is in flight, commit it, and forget the rest, while the partitions are still ours."""
@@ -145,7 +145,7 @@ class Consumer(driver.Consumer):
         log.info("agents_assigned", partitions=len(assigned))
 
     def _forget(self, partitions: set[TP]) -> None:
-        self.wiring.publisher.forget()
+        self.wiring.intake.forget()
         self.points.forget({(tp.topic, tp.partition) for tp in partitions})
         self._delivered.clear()
 
@@ -164,12 +164,12 @@ class Consumer(driver.Consumer):
     async def on_stop(self) -> None:
         """The same at the end: what is confirmed is committed, the rest is read again by the next."""
         await self._settle()
-        self.wiring.publisher.forget()
+        self.wiring.intake.forget()
         await super().on_stop()
 
     async def _settle(self) -> None:
-        if not await self.wiring.publisher.drain(self.wiring.drain_timeout):
-            log.warning("drain_timed_out", in_flight=self.wiring.publisher.in_flight)
+        if not await self.wiring.intake.publisher.drain(self.wiring.drain_timeout):
+            log.warning("drain_timed_out", in_flight=self.wiring.intake.publisher.in_flight)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.wiring.drain_timeout):
                 await self.commit()

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -41,6 +42,8 @@ async def run(worker: Worker) -> int:
         if not await either(asyncio.to_thread(require_topics, worker), stop):
             return OK
         await listen(worker)
+        if not await either(recall_keys(worker), stop):
+            return OK
     except (CannotStartError, BrokerUnavailableError) as error:
         log.error("cannot_start", why=str(error))
         return CANNOT_START
@@ -97,6 +100,13 @@ def require_topics(worker: Worker) -> None:
         raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
 
 
+async def recall_keys(worker: Worker) -> None:
+    """Read what is remembered of keys, so that a start during an outage can verify. Without it, a fetch must do."""
+    worker.trust.memory.start()
+    if not await worker.trust.memory.caught_up(worker.settings.jwks_recall_timeout):
+        log.warning("keys_not_recalled", seconds=worker.settings.jwks_recall_timeout)
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """Tasks that must not end before the worker does, and the one that starts Faust (until the first assignment)."""
@@ -110,12 +120,15 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
     """The parts of a worker, running. On the way out: no new records, outputs confirmed, commits, then the rest."""
     for publisher in worker.publishers:
         publisher.start()
-    worker.gate.apply()
+    trust = worker.trust
+    trust.gate.apply()
     worker.app.add_dependency(worker.dispatcher)
     running = Running(
         background=(
-            asyncio.ensure_future(worker.key_sets.keep_fresh(worker.gate.apply)),
+            asyncio.ensure_future(trust.key_sets.keep_fresh(partial(keys_fetched, worker))),
+            *(asyncio.ensure_future(probe.run(trust.gate.apply)) for probe in trust.probe),
             asyncio.ensure_future(worker.probe.run()),
+            asyncio.ensure_future(worker.heart.beat()),
         ),
         starting=asyncio.ensure_future(_start(worker)),
     )
@@ -124,6 +137,12 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
     finally:
         running.starting.cancel()
         await bounded(_stop(worker, running), worker.settings.shutdown_timeout)
+
+
+def keys_fetched(worker: Worker) -> None:
+    """What may go on after a fetch: records that waited for a key, and what the gate held."""
+    worker.intake.look()
+    worker.trust.gate.apply()
 
 
 async def _start(worker: Worker) -> None:
@@ -139,6 +158,8 @@ async def _stop(worker: Worker, running: Running) -> None:
     for task in running.background:
         task.cancel()
     await asyncio.gather(*running.background, running.starting, return_exceptions=True)
+    await worker.trust.memory.stop()
+    await asyncio.to_thread(worker.writer.close, 1.0)
     await worker.listener.stop()
     worker.metrics.close()
 

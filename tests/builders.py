@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from schemas import registry
 from streams import templates
 from streams.core.ingest import IngestRules
-from streams.core.keys import KeySet, parse
+from streams.core.keyring import Arrival, NoKey
+from streams.core.keys import Key, KeySet, parse
 from streams.core.messages import Category, Message, Mode, RenderOrder, Route, dispatch_id
 from streams.core.records import Headers, Record
 from streams.core.signing import PrivateKey, algorithm, public_jwk
@@ -54,8 +55,8 @@ class FixedKeys:
     def __init__(self, sets: Mapping[str, KeySet]) -> None:
         self._sets = sets
 
-    def of(self, issuer: str) -> KeySet:
-        return self._sets[issuer]
+    def find(self, issuer: str, kid: str, _arrival: Arrival) -> Key | NoKey:
+        return self._sets[issuer].keys.get(kid, NoKey.UNKNOWN)
 
 
 def producers() -> dict[str, Producer]:
@@ -148,6 +149,7 @@ def record(
         headers=headers,
         timestamp_ms=int(appended_s * 1000),
         appended_ms=int(appended_s * 1000),
+        received_ms=int(appended_s * 1000),
     )
 
 

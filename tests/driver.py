@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from streams import topics
-from streams.core.reasons import Reason, Stage
+from streams.core.reasons import Reason, Stage, Undecided
 from streams.core.records import Emit, Record
-from streams.topology import Outcome, Topology
+from streams.topology import Outcome, Processed, Topology
 
 
 class Tally:
@@ -25,11 +25,16 @@ class TopologyDriver:
         self._topology = topology
         self._offset = 0
         self.out: list[Emit] = []
+        self.undecided: list[Undecided] = []
 
     def pipe(self, record: Record) -> list[Emit]:
         """Process one record and all that comes of it; returns what left the pipeline."""
         left = []
-        for emit in self._topology.process(record):
+        outcome = self._topology.process(record)
+        if isinstance(outcome, Undecided):
+            self.undecided.append(outcome)
+            return []
+        for emit in outcome:
             self.out.append(emit)
             if emit.topic in self._topology.steps:
                 left += self.pipe(self._appended(emit, record))
@@ -48,6 +53,7 @@ class TopologyDriver:
             headers=emit.headers,
             timestamp_ms=cause.appended_ms,
             appended_ms=cause.appended_ms,
+            received_ms=cause.received_ms,
         )
 
     def topics(self) -> set[str]:
@@ -62,3 +68,9 @@ class TopologyDriver:
 def header(emit: Emit, name: str) -> str:
     """The last header of that name."""
     return [value for header_name, value in emit.headers if header_name == name and value is not None][-1].decode()
+
+
+def emitted(outcome: Processed) -> list[Emit]:
+    """The records of an outcome that is final."""
+    assert not isinstance(outcome, Undecided)
+    return outcome

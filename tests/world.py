@@ -24,11 +24,12 @@ from adapters.processes import ServerProcess, free_ports
 from config import settings as config
 from schemas import registry
 from streams import topics
-from streams.app import topic_admin
 from streams.core import signing
 from streams.core.records import Headers, Record
+from streams.demo.auth_server import AuthServer, AuthService
 from streams.explain import event_id_of
 from streams.inbound import from_kafka
+from streams.wiring.kafka import topic_admin
 
 ISSUER = "scholarship_agent"
 AUTH = "scholar_auth"
@@ -43,6 +44,8 @@ SHORT = {
     "DISPATCH_MAX_POLL_INTERVAL": "6",
     "COMMIT_INTERVAL": "0.3",
     "JWKS_REFRESH_EVERY": "0.5",
+    "JWKS_COOL_DOWN": "0.3",
+    "GATE1_PROBE_EVERY": "0.5",
     "GATE1_FRESH_FOR": "2",
     "KAFKA_PROBE_EVERY": "0.5",
     "SMTP_TIMEOUT": "5",
@@ -110,6 +113,8 @@ class Centre:
     extra: dict[str, str] = field(default_factory=dict)
     workers: list[WorkerProcess] = field(default_factory=list)
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    auth: AuthServer | None = None
+    oauth: dict[str, str] = field(default_factory=dict)
 
     def set_up(self) -> Centre:
         """Keys, producers file and topics."""
@@ -120,13 +125,36 @@ class Centre:
             source = f"{self.key_url}/{issuer}/jwks.json" if self.key_url else f"{issuer}.json"
             tables.append(f'[{issuer}]\nservice = "{issuer}"\ntypes = {types!r}\njwks = "{source}"\n')
         (self.folder / "producers.toml").write_text("\n".join(tables), "utf-8")
+        if self.auth is None:
+            self.start_auth()
+        assert self.auth is not None
+        self.oauth = self.auth.environment()
         topic_admin(self.settings(), self.bootstrap).apply(topics.table([ISSUER, AUTH]))
         return self
+
+    def start_auth(self, port: int = 0) -> AuthServer:
+        """Start the auth service, for gate 1 and for those who want their keys from a server."""
+        keys = {issuer: {KID: self.key} for issuer in (ISSUER, AUTH)}
+        self.auth = AuthServer(AuthService(keys), port=port).__enter__()
+        return self.auth
+
+    def with_keys_from_auth(self) -> Centre:
+        """Have the producers' keys come from the auth service rather than from files."""
+        assert self.auth is not None, "set_up() comes first"
+        self.key_url = self.auth.service.url
+        return self.set_up()
+
+    def stop_auth(self) -> None:
+        """End it, if it runs."""
+        if self.auth is not None:
+            self.auth.__exit__(None, None, None)
+            self.auth = None
 
     def environ(self, **changes: str) -> dict[str, str]:
         """The environment of a worker."""
         return {
             **SHORT,
+            **self.oauth,
             "KAFKA_BOOTSTRAP": self.through or self.bootstrap,
             "TOPIC_PREFIX": self.prefix,
             "PRODUCERS_FILE": str(self.folder / "producers.toml"),

@@ -33,7 +33,8 @@ def explain(
         rows = producers.read(settings.producers_file, production=settings.production)
     except ConfigError as error:
         fail(str(error))
-    names = [settings.topic_prefix + row.name for row in topics.table(row.service for row in rows)]
+    table = [row for row in topics.table(row.service for row in rows) if row.key in topics.OF_EVENTS]
+    names = [settings.topic_prefix + row.name for row in table]
     since_ms = int((time.time() - since_hours * 3600) * 1000)
     reader = TopicReader(kafka_config.rdkafka(settings, bootstrap))
     try:

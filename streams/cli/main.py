@@ -9,7 +9,7 @@ import logging
 
 import typer
 
-from streams.cli import demo_command, event_command, explain_command, run_command, topics_command
+from streams.cli import demo_command, event_command, explain_command, gate_command, run_command, topics_command
 
 app = typer.Typer(
     name="comcenter",
@@ -22,6 +22,7 @@ app.command("run")(run_command.run)
 app.command("demo")(demo_command.demo)
 app.add_typer(event_command.app, name="event")
 app.command("explain")(explain_command.explain)
+app.command("gate")(gate_command.gate)
 app.add_typer(topics_command.app, name="topics")
 
 

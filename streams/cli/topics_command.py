@@ -11,9 +11,9 @@ from adapters.kafka_admin import BrokerUnavailableError, TopicAdmin
 from config import producers
 from config.settings import ConfigError
 from streams import topics
-from streams.app import topic_admin
 from streams.cli.context import load_settings, require_bootstrap
 from streams.cli.exits import Exit, fail
+from streams.wiring.kafka import topic_admin
 
 app = typer.Typer(help="Create and check topics.", no_args_is_help=True)
 

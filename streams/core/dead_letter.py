@@ -6,6 +6,7 @@ import hashlib
 from typing import Final
 
 from streams import topics
+from streams.core import redrive
 from streams.core.reasons import Rejected, Stage
 from streams.core.records import Emit, Headers, Record
 
@@ -14,7 +15,6 @@ TRUNCATED_BYTES: Final = 64 * 1024
 MAX_HEADER_BYTES: Final = 512 * 1024
 MAX_KEY_BYTES: Final = 64 * 1024
 MAX_DETAIL: Final = 500
-PREFIX: Final = "dlq."
 
 
 def dead_letter(record: Record, rejected: Rejected, stage: Stage, *, failed_at_ms: int, attempts: int = 1) -> Emit:
@@ -24,29 +24,22 @@ def dead_letter(record: Record, rejected: Rejected, stage: Stage, *, failed_at_m
         "dlq.reason": rejected.reason.value,
         "dlq.stage": stage.value,
         "dlq.detail": rejected.detail[:MAX_DETAIL],
-        "dlq.original.topic": record.topic,
-        "dlq.original.partition": str(record.partition),
-        "dlq.original.offset": str(record.offset),
-        "dlq.original.timestamp": str(record.timestamp_ms),
+        redrive.ORIGINAL_TOPIC: record.topic,
+        redrive.ORIGINAL_PARTITION: str(record.partition),
+        redrive.ORIGINAL_OFFSET: str(record.offset),
+        # The time that it was judged by, so that a redrive is judged by the same: never a producer's.
+        redrive.ORIGINAL_TIMESTAMP: str(record.appended_ms),
         "dlq.attempts": str(attempts),
         "dlq.failed-at": str(failed_at_ms),
-        "dlq.redrive-count": _redrives(record),
+        redrive.REDRIVES: str(record.redrives),
         **cut,
     }
     added = tuple((name, text.encode()) for name, text in ours.items())
     return Emit(topic=topics.DEAD_LETTER, key=key, value=value, headers=headers + added)
 
 
-def _redrives(record: Record) -> str:
-    """How often it was redriven so far: carried by `comms.redrive` alone, since anyone can write a header elsewhere."""
-    if record.topic != topics.REDRIVE:
-        return "0"
-    counts = [value for name, value in record.headers if name == "dlq.redrive-count" and value]
-    return counts[-1].decode("ascii", "replace")[:9] if counts else "0"
-
-
 def _fitted(record: Record) -> tuple[bytes | None, bytes | None, Headers, dict[str, str]]:
-    headers = tuple(h for h in record.headers if not h[0].startswith(PREFIX))
+    headers = tuple(h for h in record.headers if not h[0].startswith(redrive.PREFIX))
     whole = Emit(topic=topics.DEAD_LETTER, key=record.key, value=record.value, headers=headers)
     if whole.size() <= topics.OURS_MAX_BYTES - topics.HEADROOM_BYTES:
         return record.key, record.value, headers, {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from streams.core.contract import Event, Schemas, validate
 from streams.core.fanout import fan_out
 from streams.core.messages import Mode, RenderOrder
-from streams.core.reasons import Rejected
+from streams.core.reasons import Rejected, Undecided
 from streams.core.records import Record
 from streams.core.templates import Templates
 from streams.core.token import TokenRules, verify
@@ -32,10 +32,10 @@ class IngestRules:
     mode_at: Callable[[int], Mode]
 
 
-def ingest(record: Record, rules: IngestRules) -> Accepted | Rejected:
+def ingest(record: Record, rules: IngestRules) -> Accepted | Rejected | Undecided:
     """Verify, validate, fan out."""
     claims = verify(record, rules.tokens)
-    if isinstance(claims, Rejected):
+    if isinstance(claims, Rejected | Undecided):
         return claims
     event = validate(claims, rules.schemas)
     if isinstance(event, Rejected):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
 from streams.core.encoding import EncodingError, b64url, json_object
-from streams.core.keys import ALGORITHMS, KeySet
+from streams.core.keys import ALGORITHMS, Key, KeySet
 from streams.core.reasons import Reason, Rejected
 
 MAX_TOKEN_BYTES: Final = 256 * 1024
@@ -28,9 +28,19 @@ class Unverified:
     header: Mapping[str, Any]
     payload: Mapping[str, Any]
 
+    @property
+    def kid(self) -> str:
+        """The name of the key that it claims to be signed with."""
+        return str(self.header["kid"])
+
 
 def read(value: bytes | None, *, token_type: str) -> Unverified | Rejected:
-    """Take a compact JWS apart: three canonical segments, strict JSON, a header that the contract allows."""
+    """Take a compact JWS of ours apart: three canonical segments, strict JSON, a header that the contract allows."""
+    return read_any(value, token_types=(token_type,))
+
+
+def read_any(value: bytes | None, *, token_types: Collection[str | None]) -> Unverified | Rejected:
+    """The same for tokens of others, whose header may say one of several types; None: or none at all."""
     if not value:
         return Rejected(Reason.TOKEN_MISSING, "the record has no value")
     if len(value) > MAX_TOKEN_BYTES:
@@ -43,16 +53,16 @@ def read(value: bytes | None, *, token_type: str) -> Unverified | Rejected:
         b64url(segments[2])
     except EncodingError as error:
         return Rejected(Reason.TOKEN_MALFORMED, str(error))
-    refusal = _header_fault(header, token_type)
+    refusal = _header_fault(header, token_types)
     return Unverified(value, header, payload) if refusal is None else refusal
 
 
-def _header_fault(header: Mapping[str, Any], token_type: str) -> Rejected | None:
+def _header_fault(header: Mapping[str, Any], token_types: Collection[str | None]) -> Rejected | None:
     for name in _FORBIDDEN:
         if name in header:
             return Rejected(Reason.TOKEN_MALFORMED, f"header member `{name}` is refused")
-    if header.get("typ") != token_type:
-        return Rejected(Reason.TOKEN_TYPE, f"header `typ` must be `{token_type}`")
+    if not _is_one_of(header.get("typ"), token_types):
+        return Rejected(Reason.TOKEN_TYPE, f"header `typ` must be {' or '.join(f'`{name}`' for name in token_types)}")
     if header.get("alg") not in ALGORITHMS:
         return Rejected(Reason.TOKEN_ALG, f"header `alg` must be one of {', '.join(ALGORITHMS)}")
     if not isinstance(header.get("kid"), str) or not header["kid"]:
@@ -60,11 +70,20 @@ def _header_fault(header: Mapping[str, Any], token_type: str) -> Rejected | None
     return None
 
 
+def _is_one_of(value: object, allowed: Collection[str | None]) -> bool:
+    return (value is None or isinstance(value, str)) and value in allowed
+
+
 def verify_bytes(token: Unverified, keys: KeySet) -> bytes | Rejected:
-    """The payload's bytes, if the signature is good under the one key that the header names."""
-    key = keys.keys.get(token.header["kid"])
+    """The payload's bytes, if the signature is good under the one key of ``keys`` that the header names."""
+    key = keys.keys.get(token.kid)
     if key is None:
         return Rejected(Reason.TOKEN_UNKNOWN_KEY, "`kid` is not in the issuer's key set")
+    return verify_under(token, key)
+
+
+def verify_under(token: Unverified, key: Key) -> bytes | Rejected:
+    """The payload's bytes, if the signature is good under this key and the header names the key's algorithm."""
     if key.algorithm != token.header["alg"]:
         return Rejected(Reason.TOKEN_ALG, f"the key is for {key.algorithm}, the header says otherwise")
     try:

@@ -21,16 +21,18 @@ from streams.core.encoding import EncodingError, json_object
 MIN_RSA_BITS: Final = 2048
 MAX_KEYS: Final = 100
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+_KEPT_MEMBERS: Final = ("kty", "kid", "alg", "crv", "x", "y", "n", "e")
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One usable public key. ``algorithm`` is the only one that a token under it may name."""
+    """One usable public key. ``algorithm`` is the only one that a token under it may name; ``document`` is its JWK."""
 
     kid: str
     algorithm: str
-    jwk: jwt.PyJWK
+    jwk: jwt.PyJWK = field(compare=False)
+    document: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def parse(document: bytes) -> KeySet:
     members = body.get("keys")
     if not isinstance(members, list) or len(members) > MAX_KEYS:
         raise KeySetError(f"the key set has no list `keys` of at most {MAX_KEYS} members")
-    read = [_key(member) for member in members]
+    read = [key_of(member) for member in members]
     kids = Counter(
         member["kid"] for member in members if isinstance(member, dict) and isinstance(member.get("kid"), str)
     )
@@ -75,8 +77,8 @@ def parse(document: bytes) -> KeySet:
     return KeySet(MappingProxyType(keys), tuple(dropped))
 
 
-def _key(member: object) -> Key | str:
-    """A usable key, or the reason why this member is dropped."""
+def key_of(member: object) -> Key | str:
+    """A usable key from one member of a set (RFC 7517, section 4), or the reason why it is dropped."""
     if not isinstance(member, dict) or not isinstance(member.get("kid"), str) or not member["kid"]:
         return "a key without a kid"
     kid: str = member["kid"]
@@ -91,7 +93,9 @@ def _key(member: object) -> Key | str:
     except (jwt.exceptions.PyJWTError, ValueError, TypeError):
         return f"{kid[:64]!r}: the key can't be read"
     weakness = _weakness(jwk.key)
-    return Key(kid, algorithm, jwk) if weakness is None else f"{kid[:64]!r}: {weakness}"
+    if weakness is not None:
+        return f"{kid[:64]!r}: {weakness}"
+    return Key(kid, algorithm, jwk, {name: str(member[name]) for name in _KEPT_MEMBERS if name in member})
 
 
 def _policy(member: Mapping[str, Any]) -> str | None:

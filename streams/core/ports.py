@@ -6,13 +6,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from streams.core.keys import KeySet, KeySetError
+from streams.core.keyring import Arrival, KeyRing, NoKey, SeenKey
+from streams.core.keys import Key, KeySet, KeySetError
 from streams.core.messages import Message
 
-__all__ = ["Delivered", "Delivery", "KeySet", "KeySetError", "KeySetParser", "Refused", "Sender", "Unknown"]
+__all__ = [
+    "Arrival",
+    "Delivered",
+    "Delivery",
+    "Key",
+    "KeyMemory",
+    "KeyRing",
+    "KeySet",
+    "KeySetError",
+    "KeySetParser",
+    "NoKey",
+    "Refused",
+    "SeenKey",
+    "Sender",
+    "Unknown",
+]
 
 KeySetParser = Callable[[bytes], KeySet]
 """Bytes to keys; raises `KeySetError`."""
+
+
+class KeyMemory(Protocol):
+    """Where keys are remembered beyond this process: ``comms.keys``."""
+
+    def remember(self, issuer: str, seen: SeenKey) -> None:
+        """Write down what is known of a key."""
+
+    def forget(self, issuer: str, kid: str) -> None:
+        """Let go of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

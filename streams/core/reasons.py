@@ -67,3 +67,11 @@ class Rejected:
 
     reason: Reason
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """No verdict yet: the record waits until ``issuer``'s key set was fetched again. It asks for ``kid``."""
+
+    issuer: str
+    kid: str

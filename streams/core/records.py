@@ -20,7 +20,8 @@ class Record:
 
     ``timestamp_ms`` is what the record carries; ``appended_ms`` is the time it is judged by (milliseconds since the
     epoch): the broker's append time where the record says that its time is the broker's, else the time of receipt.
-    ``headers`` keeps order and repetitions.
+    ``received_ms`` is the worker's clock when it got the record. ``headers`` keeps order and repetitions. ``redrives``:
+    how often it was tried again after it became a dead letter.
     """
 
     topic: str
@@ -31,6 +32,8 @@ class Record:
     headers: Headers = ()
     timestamp_ms: int
     appended_ms: int
+    received_ms: int
+    redrives: int = 0
 
     def trace(self) -> Headers:
         """The W3C trace context to hand on, if the record carries one (https://www.w3.org/TR/trace-context/)."""

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from streams.core.jws import read, verify_bytes
-from streams.core.keys import KeySet
-from streams.core.reasons import Reason, Rejected
+from streams.core.jws import Unverified, read, verify_under
+from streams.core.keyring import SKEW_S, Arrival, NoKey
+from streams.core.keys import Key
+from streams.core.reasons import Reason, Rejected, Undecided
 from streams.core.records import Record
 
 EVENT_TYPE: Final = "event+jwt"
 AUDIENCE: Final = "auto_com_center"
 ROLE: Final = "SystemService"
 MAX_LIFETIME_S: Final = 900
-SKEW_S: Final = 60
 MAX_JTI: Final = 128
 
 
@@ -33,10 +33,10 @@ class Producer:
 
 
 class Keys(Protocol):
-    """Where verification finds an issuer's keys; an empty set when there are none."""
+    """Where verification finds an issuer's keys."""
 
-    def of(self, issuer: str) -> KeySet:
-        """The keys of ``issuer`` that are usable now."""
+    def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
+        """The key of ``issuer`` that may verify what arrived then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Claims:
         return f"{self.producer.issuer}/{self.jti}"
 
 
-def verify(record: Record, rules: TokenRules) -> Claims | Rejected:
+def verify(record: Record, rules: TokenRules) -> Claims | Rejected | Undecided:
     """Decide whether this record's value is an event that its issuer may have said here and now."""
     token = read(record.value, token_type=EVENT_TYPE)
     if isinstance(token, Rejected):
@@ -69,21 +69,30 @@ def verify(record: Record, rules: TokenRules) -> Claims | Rejected:
     producer = rules.producers.get(token.payload["iss"]) if isinstance(token.payload.get("iss"), str) else None
     if producer is None:
         return Rejected(Reason.TOKEN_ISSUER, "`iss` is not a registered producer")
-    verified = verify_bytes(token, rules.keys.of(producer.issuer))
-    if isinstance(verified, Rejected):
-        return verified
-    claims = token.payload
-    refusal = _binding_fault(claims, producer, record.topic) or _time_fault(claims, record.appended_ms / 1000)
-    if refusal is not None:
-        return refusal
-    return _identified(claims, producer)
-
-
-def _binding_fault(claims: Mapping[str, Any], producer: Producer, topic: str) -> Rejected | None:
-    if producer.topic != topic:
+    if producer.topic != record.topic:  # no key could make it good, so none is waited for
         return Rejected(Reason.TOKEN_TOPIC, f"this issuer's topic is {producer.topic}")
-    audience = claims.get("aud")
-    if audience != AUDIENCE and not (isinstance(audience, list) and AUDIENCE in audience):
+    fault = _signature_fault(token, producer, record, rules.keys)
+    if fault is not None:
+        return fault
+    claims = token.payload
+    refusal = _binding_fault(claims, producer) or _time_fault(claims, record.appended_ms / 1000)
+    return _identified(claims, producer) if refusal is None else refusal
+
+
+def _signature_fault(token: Unverified, producer: Producer, record: Record, keys: Keys) -> Rejected | Undecided | None:
+    key = keys.find(producer.issuer, token.kid, record)
+    match key:
+        case NoKey.NOT_YET:
+            return Undecided(producer.issuer, token.kid)
+        case NoKey.UNKNOWN:
+            return Rejected(Reason.TOKEN_UNKNOWN_KEY, "`kid` is not in the issuer's key set")
+        case Key():
+            verified = verify_under(token, key)
+            return verified if isinstance(verified, Rejected) else None
+
+
+def _binding_fault(claims: Mapping[str, Any], producer: Producer) -> Rejected | None:
+    if not has_audience(claims):
         return Rejected(Reason.TOKEN_AUDIENCE, f"`aud` must contain `{AUDIENCE}`")
     if claims.get("sub") != f"service:{producer.service}":
         return Rejected(Reason.TOKEN_CLAIMS, "`sub` must be `service:<name>` of this issuer")
@@ -94,12 +103,12 @@ def _binding_fault(claims: Mapping[str, Any], producer: Producer, topic: str) ->
 
 
 def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None:
-    issued, expires = _number(claims.get("iat")), _number(claims.get("exp"))
+    issued, expires = number(claims.get("iat")), number(claims.get("exp"))
     if issued is None or expires is None:
         return Rejected(Reason.TOKEN_CLAIMS, "`iat` and `exp` must be numbers")
     if not 0 < expires - issued <= MAX_LIFETIME_S:
         return Rejected(Reason.TOKEN_CLAIMS, f"`exp` must be after `iat`, by at most {MAX_LIFETIME_S} s")
-    not_before = _number(claims.get("nbf", issued))
+    not_before = number(claims.get("nbf", issued))
     if not_before is None:
         return Rejected(Reason.TOKEN_CLAIMS, "`nbf` must be a number")
     if appended_s >= expires + SKEW_S:
@@ -109,7 +118,14 @@ def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None
     return None
 
 
-def _number(value: object) -> float | None:
+def has_audience(claims: Mapping[str, Any]) -> bool:
+    """Whether ``aud`` is us, or a list with us in it (RFC 7519, section 4.1.3)."""
+    audience = claims.get("aud")
+    return audience == AUDIENCE or (isinstance(audience, list) and AUDIENCE in audience)
+
+
+def number(value: object) -> float | None:
+    """A JSON number as it is; None for anything else, `true` among it."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

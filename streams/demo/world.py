@@ -24,11 +24,11 @@ from config import settings as config
 from config.producers import GATE1_SERVICE
 from schemas import registry
 from streams import topics
-from streams.app import topic_admin
 from streams.core.signing import PrivateKey
+from streams.demo.auth_server import AuthServer, AuthService
 from streams.demo.events import ISSUER, KID
-from streams.demo.keyserver import KeyServer
 from streams.demo.sink import MailSink
+from streams.wiring.kafka import topic_admin
 
 EXTERNAL_PREFIX: Final = "demo."
 """Put before topics and groups on a cluster that isn't ours alone."""
@@ -41,6 +41,8 @@ SMALL_TIMES: Final = {
     "KAFKA_REBALANCE_TIMEOUT": "6",
     "DISPATCH_MAX_POLL_INTERVAL": "6",
     "JWKS_REFRESH_EVERY": "2",
+    "JWKS_COOL_DOWN": "1",
+    "GATE1_PROBE_EVERY": "2",
     "SMTP_TIMEOUT": "5",
 }
 
@@ -106,7 +108,7 @@ class World:
         self.places = Places(folder)
         self.places.outbox.mkdir()
         self._start_broker()
-        self._start_key_server()
+        self._start_auth_server()
         sink = self._stack.enter_context(MailSink(self.places.outbox))
         self.environment["SMTP_URL"] = sink.url
         self.settings = config.load(overrides={name.lower(): value for name, value in self.environment.items()})
@@ -125,17 +127,19 @@ class World:
             self.bootstrap, self.broker = embedded.bootstrap, f"embedded (Tansu) at {embedded.bootstrap}"
         self.environment["KAFKA_BOOTSTRAP"] = self.bootstrap
 
-    def _start_key_server(self) -> None:
+    def _start_auth_server(self) -> None:
         keys = {issuer: generate_private_key(65537, 2048) for issuer in (ISSUER, GATE1_SERVICE)}
         self.key = keys[ISSUER]
         for issuer, key in keys.items():
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             self.places.key(issuer).touch(mode=0o600)
             self.places.key(issuer).write_bytes(pem)
-        server = self._stack.enter_context(KeyServer({issuer: {KID: key} for issuer, key in keys.items()}))
+        service = AuthService({issuer: {KID: key} for issuer, key in keys.items()})
+        server = self._stack.enter_context(AuthServer(service))
+        self.environment.update(server.environment())
         types = {ISSUER: sorted(registry.load().events), GATE1_SERVICE: ["welcome", "password_reset"]}
         tables = (
-            f'[{issuer}]\nservice = "{issuer}"\ntypes = {types[issuer]!r}\njwks = "{server.url(issuer)}"\n'
+            f'[{issuer}]\nservice = "{issuer}"\ntypes = {types[issuer]!r}\njwks = "{server.keys_url(issuer)}"\n'
             for issuer in keys
         )
         self.places.producers.write_text("\n".join(tables), "utf-8")

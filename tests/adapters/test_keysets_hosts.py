@@ -6,15 +6,15 @@ import asyncio
 
 import aiohttp
 
-from config.producers import ProducerRow
-from tests.adapters.test_keysets import key_sets
+from config.key_source import KeySource
+from tests.adapters.key_server import key_sets
 
 
 def test_a_host_that_is_none_is_a_fault_and_no_exception() -> None:
     """Else one bad row would end the fetching for all issuers."""
 
     async def scenario() -> None:
-        sets = key_sets(ProducerRow(issuer="a", service="a", types=frozenset({"t"}), jwks="https://pilot..example/x"))
+        sets = key_sets(KeySource(issuer="a", jwks="https://pilot..example/x"))
         async with aiohttp.ClientSession() as session:
             await sets.refresh(session, "a")
         assert sets.fault("a") != ""

@@ -49,6 +49,7 @@ def centre(kafka_process: KafkaBroker, topic_prefix: str, tmp_path: Path) -> Ite
     made = Centre(kafka_process.bootstrap, topic_prefix, tmp_path).set_up()
     yield made
     made.stop_workers()
+    made.stop_auth()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from streams import topics
-from streams.app import topic_admin
+from streams.wiring.kafka import topic_admin
 from tests.faults.oracle import account, assert_commit_rule, assert_no_loss
 from tests.waiting import eventually
 from tests.world import AUTH, INBOUND, ISSUER, Centre, Outgoing

@@ -23,9 +23,10 @@ from config import settings as config
 from streams import transport, worker
 from streams.acks import Source
 from streams.app import Parts, Worker, build
+from streams.core.reasons import Undecided
 from streams.core.records import Emit, Record
 from streams.publisher import Publisher
-from streams.topology import Outcome, Step, Topology
+from streams.topology import Outcome, Processed, Step, Topology
 from tests.world import INBOUND
 
 FAULTY: Final = "x-fault"
@@ -46,7 +47,7 @@ def raising(topology: Topology) -> Topology:
     """Fault 1: a step raises on marked records."""
 
     def wrapped(step: Step) -> Step:
-        def run(record: Record) -> Outcome:
+        def run(record: Record) -> Outcome | Undecided:
             if faulty(record):
                 raise RuntimeError("planted in the step")
             return step.run(record)
@@ -65,7 +66,7 @@ def slow(topology: Topology) -> Topology:
 class Slow(Topology):
     """At most 330 records a second."""
 
-    def process(self, record: Record) -> list[Emit]:
+    def process(self, record: Record) -> Processed:
         time.sleep(SLOW_S)
         return super().process(record)
 
@@ -73,7 +74,7 @@ class Slow(Topology):
 class Uncaught(Topology):
     """Planted for 1 and 18: an exception leaves the agent's loop."""
 
-    def process(self, record: Record) -> list[Emit]:
+    def process(self, record: Record) -> Processed:
         if faulty(record) or record.value is None:
             raise RuntimeError("planted outside the step")
         return super().process(record)

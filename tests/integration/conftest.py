@@ -17,3 +17,4 @@ def centre(broker: RunningBroker, topic_prefix: str, tmp_path: Path) -> Iterator
     made = Centre(broker.bootstrap, topic_prefix, tmp_path).set_up()
     yield made
     made.stop_workers()
+    made.stop_auth()

@@ -13,10 +13,9 @@ import pytest
 from streams import topics
 from streams.core.records import Record
 from streams.core.signing import read_key
-from streams.demo.keyserver import KeyServer
 from streams.demo.sink import MailSink
 from tests.waiting import eventually
-from tests.world import AUTH, INBOUND, ISSUER, KID, Centre, Outgoing
+from tests.world import INBOUND, ISSUER, KID, Centre, Outgoing
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -164,14 +163,13 @@ def _pem(centre: Centre) -> bytes:
 
 def test_a_key_set_server_that_goes_away_turns_gate_1_red_and_dispatch_waits(centre: Centre) -> None:
     """The canary degrades, the worker stays ready, ingest goes on with the keys at hand, and nothing is dispatched."""
-    keys = {issuer: {KID: centre.key} for issuer in (ISSUER, AUTH)}
-    with KeyServer(keys) as server:
-        centre.key_url = server.url("x").removesuffix("/x/jwks.json")
-        centre.set_up()
-        worker = centre.worker().wait_ready()
-        centre.produce([centre.event("green")])
-        eventually(lambda: f"{ISSUER}/green" in receipts(centre))
-        assert json.loads(worker.get("/canary")[2])["dependencies_ok"] is True
+    centre.with_keys_from_auth()
+    worker = centre.worker().wait_ready()
+    centre.produce([centre.event("green")])
+    eventually(lambda: f"{ISSUER}/green" in receipts(centre))
+    assert json.loads(worker.get("/canary")[2])["dependencies_ok"] is True
+
+    centre.stop_auth()
 
     took = eventually(lambda: json.loads(worker.get("/canary")[2])["dependencies_ok"] is False, seconds=10)
 
@@ -185,11 +183,9 @@ def test_a_key_set_server_that_goes_away_turns_gate_1_red_and_dispatch_waits(cen
 
 def test_a_worker_that_begins_while_gate_1_is_red_dispatches_nothing(centre: Centre) -> None:
     """Not even with its first fetch: the hold stands from the moment of the assignment, on every partition."""
-    keys = {issuer: {KID: centre.key} for issuer in (ISSUER, AUTH)}
-    with KeyServer(keys) as server:
-        centre.key_url = server.url("x").removesuffix("/x/jwks.json")
-        centre.set_up()
-        first = centre.worker().wait_ready()
+    centre.with_keys_from_auth()
+    first = centre.worker().wait_ready()
+    centre.stop_auth()
     eventually(lambda: json.loads(first.get("/canary")[2])["dependencies_ok"] is False, seconds=15)
     events = centre.events(30)
     centre.produce(events)

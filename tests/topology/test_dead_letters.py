@@ -22,7 +22,7 @@ from streams.core.render import Renderer
 from streams.dispatcher import Office
 from streams.topology import build_topology
 from tests.builders import NOW_S, TOPIC, claims, event, message, order, record, rules, token
-from tests.driver import Tally, header
+from tests.driver import Tally, emitted, header
 from tests.fakes import FakeDispatchObserver
 
 WHY = Rejected(Reason.TOKEN_MALFORMED, "not a compact JWS of three segments")
@@ -185,7 +185,7 @@ def huge_order() -> list[Emit]:
     topology = build_topology(rules(shipped=shipped), Renderer(shipped), Tally())
     body = orjson.loads(order(data={}).encode())
     body["route"]["template"] = LONG
-    return topology.process(record(orjson.dumps(body), topic=topics.RENDER))
+    return emitted(topology.process(record(orjson.dumps(body), topic=topics.RENDER)))
 
 
 def huge_message() -> list[Emit]:
@@ -209,6 +209,6 @@ def test_the_detail_holds_no_address_even_where_one_stands_in_the_wrong_place() 
     shipped = templates.load()
     topology = build_topology(rules(shipped=shipped), Renderer(shipped), Tally())
     body = claims(event(recipient__contacts={"ana.ruiz@example.org": 5}))
-    (emit,) = topology.process(record(token(body)))
+    (emit,) = emitted(topology.process(record(token(body))))
     assert header(emit, "dlq.reason") == Reason.RECIPIENT_INVALID
     assert "ana.ruiz" not in header(emit, "dlq.detail")

@@ -19,7 +19,7 @@ from streams.dispatcher import Office
 from streams.explain import Step, event_id_of, story
 from streams.topology import build_topology
 from tests.builders import ISSUER, NOW_S, TOPIC, claims, event, message, order, record, route, rules, token
-from tests.driver import Tally
+from tests.driver import Tally, emitted
 from tests.fakes import FakeDispatchObserver, FakeSender
 
 EVENT = f"{ISSUER}/event-1"
@@ -43,7 +43,7 @@ def whole_way(*, mode: Mode = Mode.LIVE, jti: str = "event-1") -> list[Record]:
     office = Office(senders={"email": FakeSender()}, conditions=lambda: conditions, observer=FakeDispatchObserver())
     records = [record(token(claims(jti=jti)), offset=41)]
     for step in (topology.process, topology.process):
-        records += [lying(emit) for emit in step(records[-1])]
+        records += [lying(emit) for emit in emitted(step(records[-1]))]
     return records + [lying(emit) for emit in asyncio.run(office.dispatch(records[-1]))]
 
 

@@ -1,0 +1,150 @@
+"""Small topics of ours as a log: followed from the beginning in a thread, and written to without a source record.
+
+For what every worker must know (keys, heartbeats), not for the pipeline: there is no group, and nothing is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+log = structlog.get_logger(__name__)
+
+POLL_S: Final = 0.2
+BATCH: Final = 500
+RETRY_S: Final = 1.0
+METADATA_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One record of a followed topic. ``timestamp_ms`` is what the record carries; None as value is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+class TopicFollower:
+    """Reads one topic from its beginning and goes on. ``on_entry`` is called in the event loop, in partition order."""
+
+    def __init__(self, config: Mapping[str, Any], topic: str, on_entry: Callable[[Entry], None]) -> None:
+        self._config = {
+            **config,
+            "group.id": "comcenter.follower",  # librdkafka wants one; nothing is ever committed under it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+        }
+        self._topic = topic
+        self._on_entry = on_entry
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"follow {topic}", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._caught_up = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin; call from the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def caught_up(self, seconds: float) -> bool:
+        """Wait until all that stood in the topic was read, at most so long; whether it was."""
+        try:
+            await asyncio.wait_for(self._caught_up.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, 2.0)
+
+    # From here on: in the thread.
+
+    def _follow(self) -> None:
+        consumer = Consumer(self._config)
+        try:
+            open_places = self._begin(consumer)
+            while not self._closing.is_set():
+                self._hand_over(consumer.consume(BATCH, POLL_S), open_places)
+        finally:
+            consumer.close()
+
+    def _begin(self, consumer: Consumer) -> set[int]:
+        while not self._closing.is_set():
+            try:
+                partitions = set(consumer.list_topics(self._topic, METADATA_S).topics[self._topic].partitions)
+            except KafkaException as error:
+                log.warning("follower", topic=self._topic, error=error.args[0].name())
+                partitions = set()
+            if partitions:
+                consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in partitions])
+                return partitions
+            self._closing.wait(RETRY_S)
+        return set()
+
+    def _hand_over(self, messages: list[Message], open_places: set[int]) -> None:
+        entries = []
+        for message in messages:
+            fault = message.error()
+            if fault is None:
+                entries.append(_entry(message))
+            elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
+                open_places.discard(message.partition() or 0)
+        if self._loop.is_closed():
+            return
+        if entries:
+            self._loop.call_soon_threadsafe(self._take, entries)
+        if not open_places:
+            self._loop.call_soon_threadsafe(self._caught_up.set)
+
+    def _take(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._on_entry(entry)
+
+
+def _entry(message: Message) -> Entry:
+    key, value = message.key(), message.value()
+    return Entry(
+        key=key.encode() if isinstance(key, str) else key,
+        value=value.encode() if isinstance(value, str) else value,
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        timestamp_ms=message.timestamp()[1],
+    )
+
+
+class TopicWriter:
+    """Writes small records. What the broker doesn't take is logged: the writer says it again by itself later."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._producer = Producer(dict(config))
+
+    def put(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Hand one record over; a value of None is a tombstone. Does not wait."""
+        try:
+            self._producer.produce(topic, key=key, value=value, on_delivery=_report)
+        except (BufferError, KafkaException) as error:
+            log.warning("not_written", topic=topic, error=type(error).__name__)
+        self._producer.poll(0)
+
+    def close(self, seconds: float) -> None:
+        """Wait for what was handed over, at most so long."""
+        self._producer.flush(seconds)
+
+
+def _report(error: KafkaError | None, message: Message) -> None:
+    if error is not None:
+        log.warning("not_written", topic=message.topic(), error=error.name())

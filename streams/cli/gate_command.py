@@ -1,0 +1,73 @@
+"""`comcenter gate`: what holds the fleet back."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import typer
+
+from adapters import kafka_config
+from adapters.kafka_admin import BrokerUnavailableError
+from adapters.kafka_reader import TopicReader
+from streams import heartbeat, topics
+from streams.cli.context import load_settings, require_bootstrap
+from streams.cli.exits import Exit, fail
+from streams.heartbeat import Fleet, WorkerState
+
+
+def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object on standard output.")) -> None:
+    """Show gate 1 (scholar_auth) as every worker sees it: state, reason, since when. 100 while it is RED.
+
+    The fleet is RED if any worker is. Workers say what they see on comms.workers, every HEARTBEAT_EVERY.
+    """
+    settings = load_settings()
+    reader = TopicReader(kafka_config.rdkafka(settings, require_bootstrap(settings)))
+    try:
+        records = reader.scan([settings.topic_prefix + topics.WORKERS], since_ms=0, seconds=30)
+        last = {_bytes(record.key()): _bytes(record.value()) for record in records}
+    except BrokerUnavailableError as error:
+        fail(str(error), Exit.CANNOT_LOAD)
+    finally:
+        reader.close()
+    gone_after_ms = int(settings.heartbeat_gone_after * 1000)
+    heard = heartbeat.fleet(
+        {key or b"": value for key, value in last.items()}, now_ms=int(time.time() * 1000), gone_after_ms=gone_after_ms
+    )
+    print(json.dumps(_as_json(heard)) if json_output else "\n".join(_lines(heard)))
+    if not heard.gate1_green:
+        raise typer.Exit(Exit.FINDINGS)
+
+
+def _bytes(part: str | bytes | None) -> bytes | None:
+    return part.encode() if isinstance(part, str) else part
+
+
+def _as_json(heard: Fleet) -> dict[str, object]:
+    return {
+        "gate1": "GREEN" if heard.gate1_green else "RED",
+        "workers": [asdict(state) for state in heard.workers],
+        "silent": list(heard.silent),
+    }
+
+
+def _lines(heard: Fleet) -> list[str]:
+    if not heard.workers:
+        lines = ["gate 1  RED  no worker is running"]
+    else:
+        since = max(state.gate1_since_ms for state in heard.workers if state.gate1_green is heard.gate1_green)
+        word = "GREEN" if heard.gate1_green else "RED"
+        lines = [f"gate 1  {word}  since {_time(since)}", *(_line(state) for state in heard.workers)]
+    return lines + [f"  {name}  silent: it ended without saying so, or can't reach Kafka" for name in heard.silent]
+
+
+def _line(state: WorkerState) -> str:
+    word = "GREEN" if state.gate1_green else f"RED    {state.gate1_why}"
+    held = f"\n      held: {', '.join(sorted(state.holds))}" if state.holds else ""
+    return f"  {state.worker}  {word}  since {_time(state.gate1_since_ms)}{held}"
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

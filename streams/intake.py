@@ -1,0 +1,95 @@
+"""Between agents and publisher: what can't be decided yet waits here, and its partition's later records behind it.
+
+It keeps the order of a partition, so that no ack passes the one that waits. Nothing waits in an agent's loop; what is
+waited for holds the topic (`waits`), so no more comes in than was fetched already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from streams.acks import Partition, Source
+from streams.core.reasons import Undecided
+from streams.core.records import Record
+from streams.publisher import Publisher
+from streams.topology import Topology
+
+log = structlog.get_logger(__name__)
+
+Line = deque[tuple[Record, Source]]
+
+
+class Wanted(Protocol):
+    """Who fetches keys: `adapters.keysets.KeySets`."""
+
+    def ask(self, issuer: str, kid: str) -> None:
+        """A record names a key that isn't known."""
+
+
+class Intake:
+    """What the agents hand their records to."""
+
+    def __init__(
+        self, topology: Topology, publisher: Publisher, wanted: Wanted, *, on_wait: Callable[[], None] = lambda: None
+    ) -> None:
+        self._topology = topology
+        self.publisher = publisher
+        self._wanted = wanted
+        self._on_wait = on_wait
+        self._lines: dict[Partition, Line] = {}
+        self._working: asyncio.Task[None] | None = None
+
+    async def take(self, record: Record, source: Source) -> None:
+        """Process and publish one record, or put it in line."""
+        line = self._lines.get(source.partition)
+        if line is not None:
+            line.append((record, source))
+        elif not await self._passed(record, source):
+            self._lines[source.partition] = deque([(record, source)])
+            log.info("record_waits", topic=record.topic, partition=record.partition, offset=record.offset)
+            self._on_wait()
+
+    async def _passed(self, record: Record, source: Source) -> bool:
+        outcome = self._topology.process(record)
+        if isinstance(outcome, Undecided):
+            self._wanted.ask(outcome.issuer, outcome.kid)
+            return False
+        # Ack only after the broker confirms: Faust drops whatever was acked when we die.
+        await self.publisher.publish(source, outcome)
+        return True
+
+    def waits(self, topic: str) -> bool:
+        """Whether records of this topic (its logical name) wait here."""
+        return any(line[0][0].topic == topic for line in self._lines.values() if line)
+
+    def look(self) -> None:
+        """Keys were fetched: try again what waits."""
+        if self._lines and (self._working is None or self._working.done()):
+            self._working = asyncio.ensure_future(self._try_again())
+            self._working.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """What waits must not be left alone by an error that nobody sees."""
+        if not task.cancelled() and task.exception() is not None:
+            self.publisher.fail(f"trying again ended with {type(task.exception()).__name__}")
+
+    async def _try_again(self) -> None:
+        for partition, line in list(self._lines.items()):
+            while line and self._lines.get(partition) is line and await self._passed(*line[0]):
+                if line:
+                    line.popleft()
+            if not line and self._lines.get(partition) is line:
+                del self._lines[partition]
+        self._on_wait()
+
+    def forget(self) -> None:
+        """Partitions were taken away: whoever has them next reads again what is in flight and what waited."""
+        self.publisher.forget()
+        for line in self._lines.values():
+            line.clear()
+        self._lines.clear()
