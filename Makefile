@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGE := $(PIP) --no-build-isolation --no-deps --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types faults bench docs lock clean
+.PHONY: help install run test lint types faults faults-long bench docs lock clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -55,7 +55,10 @@ types: $(VENV)/dev ## mypy --strict
 	@$(BIN)/mypy
 
 faults: $(VENV)/dev ## Kill, stop and cut real processes on Apache Kafka (ONLY=8 SEED=7)
-	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m faults -s -v
+	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m 'faults and not long' -s -v
+
+faults-long: $(VENV)/dev ## The two long ones: keys that rotate under load, a gate that stays RED (ONLY=21 SEED=7)
+	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m 'faults and long' -s -v
 
 bench: $(VENV)/dev ## Our agents against a plain loop doing the same work, side by side
 	@$(BIN)/python -m bench

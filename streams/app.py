@@ -30,6 +30,7 @@ from streams.core.ports import Sender
 from streams.core.render import Renderer
 from streams.counting import Counting
 from streams.dispatcher import Dispatcher, Office
+from streams.gate import Gate1
 from streams.health import Health
 from streams.heart import Heart
 from streams.holds import Holds
@@ -45,7 +46,7 @@ from streams.web.server import Site
 from streams.web.server import build as build_site
 from streams.wiring.gauges import expose
 from streams.wiring.kafka import App, dispatch_reading, new_app, new_dispatcher, new_publisher, topic_admin
-from streams.wiring.trust import Trust, new_trust
+from streams.wiring.trust import Trust, TrustParts, new_trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class Parts:
     consumer: type[transport.Consumer] = transport.Consumer
     topology: Callable[[Topology], Topology] = lambda topology: topology
     senders: Callable[[Settings], Mapping[str, Sender]] | None = None
+    keys: Callable[[token.Keys], token.Keys] = lambda keys: keys
+    gate: type[Gate1] = Gate1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     rows = producers.read(settings.producers_file, production=settings.production)
     holds, metrics = Holds(), Metrics()
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
-    trust = new_trust(settings, bootstrap, rows, writer, holds)
+    trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
     counting, mode = Counting(metrics), mode_clock(settings)
     publishers = tuple(new_publisher(settings, bootstrap, parts.publisher) for _ in ("agents", "dispatcher"))
     for_agents, for_dispatcher = publishers

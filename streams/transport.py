@@ -54,13 +54,14 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     consumer: Consumer
     logger = FAUST_LOG
+    isolation_level = "read_committed"
 
     def _create_worker_consumer(self, _transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         return aiokafka.AIOKafkaConsumer(
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            isolation_level=self.isolation_level,
             **self.consumer.wiring.client,
         )
 

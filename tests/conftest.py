@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MARKERS = {
     "integration": "needs a broker",
     "fault": "fault(number): which row of the list of faults this shows",
+    "long": "a fault that takes many minutes: make faults-long",
     "faults": "breaks Apache Kafka or a worker on purpose; takes minutes",
 }
 BROKER_FIXTURES = {"broker", "kafka_broker", "kafka_node"}

@@ -113,6 +113,8 @@ class Centre:
     extra: dict[str, str] = field(default_factory=dict)
     workers: list[WorkerProcess] = field(default_factory=list)
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    kid: str = KID
+    auth_kind: type[AuthServer] = AuthServer
     auth: AuthServer | None = None
     oauth: dict[str, str] = field(default_factory=dict)
 
@@ -135,7 +137,8 @@ class Centre:
     def start_auth(self, port: int = 0) -> AuthServer:
         """Start the auth service, for gate 1 and for those who want their keys from a server."""
         keys = {issuer: {KID: self.key} for issuer in (ISSUER, AUTH)}
-        self.auth = AuthServer(AuthService(keys), port=port).__enter__()
+        self.auth = self.auth_kind(AuthService(keys), port=port)
+        self.auth.__enter__()
         return self.auth
 
     def with_keys_from_auth(self) -> Centre:
@@ -183,7 +186,7 @@ class Centre:
         """A signed event of the shipped example."""
         body = _example(event_type) | changes
         claims = signing.claims(body, issuer=ISSUER, service=ISSUER, jti=jti, now_s=int(time()))
-        return Outgoing(value=signing.sign(claims, self.key, kid=KID).encode(), event_id=f"{ISSUER}/{jti}")
+        return Outgoing(value=signing.sign(claims, self.key, kid=self.kid).encode(), event_id=f"{ISSUER}/{jti}")
 
     def events(self, count: int) -> list[Outgoing]:
         """``count`` signed events for as many recipients."""

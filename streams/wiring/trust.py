@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters import kafka_config
@@ -33,8 +33,17 @@ class Trust:
     probe: tuple[AuthProbe, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustParts:
+    """What the gate sets, and what a composition may exchange."""
+
+    holds: Holds
+    keys: Callable[[token.Keys], token.Keys] = lambda keys: keys
+    gate: type[Gate1] = Gate1
+
+
 def new_trust(
-    settings: Settings, bootstrap: str, rows: Sequence[ProducerRow], writer: TopicWriter, holds: Holds
+    settings: Settings, bootstrap: str, rows: Sequence[ProducerRow], writer: TopicWriter, parts: TrustParts
 ) -> Trust:
     """Keys of every registered issuer and of the auth service, and the gate over them."""
     producers = tuple(producer_of(row) for row in rows)
@@ -47,14 +56,14 @@ def new_trust(
         for source, each in zip(auth, probe, strict=True)
     )
     return Trust(
-        rules=token.TokenRules({producer.issuer: producer for producer in producers}, key_sets),
+        rules=token.TokenRules({producer.issuer: producer for producer in producers}, parts.keys(key_sets)),
         key_sets=key_sets,
         memory=TopicFollower(
             kafka_config.rdkafka(settings, bootstrap),
             settings.topic_prefix + topics.KEYS,
             lambda entry: _told(entry, memory, key_sets),
         ),
-        gate=Gate1(producers, key_sets, next(seen_by_gate, None), holds),
+        gate=parts.gate(producers, key_sets, next(seen_by_gate, None), parts.holds),
         probe=probe,
     )
 

@@ -11,11 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-import aiokafka
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.types import TP
 
 from adapters.telemetry import configure_logging
@@ -23,8 +21,12 @@ from config import settings as config
 from streams import transport, worker
 from streams.acks import Source
 from streams.app import Parts, Worker, build
+from streams.core.keyring import SKEW_MS, Arrival, At, NoKey
+from streams.core.keys import Key
 from streams.core.reasons import Undecided
 from streams.core.records import Emit, Record
+from streams.core.token import Keys
+from streams.gate import Gate1
 from streams.publisher import Publisher
 from streams.topology import Outcome, Processed, Step, Topology
 from tests.world import INBOUND
@@ -128,14 +130,7 @@ class NaiveLoop(SlowDelivery):
 
 
 class _Uncommitted(transport._ConsumerThread):
-    def _create_worker_consumer(self, _transport: Any) -> aiokafka.AIOKafkaConsumer:
-        return aiokafka.AIOKafkaConsumer(
-            partition_assignment_strategy=[RoundRobinPartitionAssignor],
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_uncommitted",
-            **self.consumer.wiring.client,
-        )
+    isolation_level = "read_uncommitted"
 
 
 class ReadsUncommitted(transport.Consumer):
@@ -152,6 +147,36 @@ class Deaf(transport.Consumer):
         del active_partitions, timeout
         await self.sleep(1)
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusesAtOnce:
+    """Planted for 21: what no fetch has shown yet is called unknown."""
+
+    keys: Keys
+
+    def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
+        found = self.keys.find(issuer, kid, arrival)
+        return NoKey.UNKNOWN if found is NoKey.NOT_YET else found
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetsWithdrawn:
+    """Planted for 21: a key that was withdrawn verifies nothing any more, not even what was appended before."""
+
+    keys: Keys
+
+    def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
+        found, later = self.keys.find(issuer, kid, arrival), At(int(time.time() * 1000) + 10 * SKEW_MS)
+        withdrawn = isinstance(found, Key) and not isinstance(self.keys.find(issuer, kid, later), Key)
+        return NoKey.UNKNOWN if withdrawn else found
+
+
+class OpenGate(Gate1):
+    """Planted for 22: RED holds nothing."""
+
+    def apply(self) -> None:
+        """Nothing."""
 
 
 class CommitsWhatItRead(transport.Consumer):
@@ -195,6 +220,9 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-naive-loop": Parts(consumer=NaiveLoop, topology=slow),
     "planted-reads-uncommitted": Parts(consumer=ReadsUncommitted),
     "planted-commits-what-it-read": Parts(consumer=CommitsWhatItRead),
+    "planted-refuses-at-once": Parts(keys=RefusesAtOnce),
+    "planted-forgets-withdrawn": Parts(keys=ForgetsWithdrawn),
+    "planted-open-gate": Parts(gate=OpenGate),
 }
 
 
