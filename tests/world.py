@@ -210,19 +210,17 @@ class Centre:
         assert made.flush(60) == 0
         assert failures == []
 
-    def produce(self, records: Iterable[Outgoing], **config: Any) -> None:
-        """Produce all to the inbound topic, confirmed."""
+    def produce(self, records: Iterable[Outgoing], *, topic: str = INBOUND, **config: Any) -> None:
+        """Produce all to an inbound topic, confirmed."""
         with self.producer(**config) as producer:
             for record in records:
-                self.put(producer, record)
+                self.put(producer, record, topic=topic)
 
-    def put(self, producer: Producer, record: Outgoing) -> None:
+    def put(self, producer: Producer, record: Outgoing, *, topic: str = INBOUND) -> None:
         """Hand one record to a producer."""
         while True:
             try:
-                producer.produce(
-                    self.prefix + INBOUND, key=record.key, value=record.value, headers=list(record.headers)
-                )
+                producer.produce(self.prefix + topic, key=record.key, value=record.value, headers=list(record.headers))
             except BufferError:
                 producer.poll(0.1)
             else:

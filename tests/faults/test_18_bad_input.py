@@ -41,7 +41,9 @@ def play(centre: Centre, rng: random.Random, composition: str) -> None:
     first, last = centre.events(5), centre.events(5)
     centre.produce(first)
     bad = nasty(rng)
-    centre.produce(bad.values(), **{"message.max.bytes": 2 * 1024 * 1024})
+    with centre.producer(**{"message.max.bytes": 2 * 1024 * 1024}) as producer:
+        for record in bad.values():
+            centre.put(producer, record)
     for codec in LARGE:
         zeros = Outgoing(value=b"\0" * ZEROS, key=codec.encode())
         centre.produce([zeros], **{"message.max.bytes": 70_000_000, "compression.type": codec})

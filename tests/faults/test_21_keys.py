@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench import key_lookup
 from streams import topics
 from streams.demo.auth_server import AuthServer
 from streams.explain import event_id_of
@@ -194,3 +195,10 @@ def test_planted_bugs_are_caught_by_the_oracle(centre: Centre, rng: random.Rando
     with pytest.raises(AssertionError, match="false dead letters") as caught:
         judge(story)
     print(f"fault 21 ({planted}): red, {str(caught.value).splitlines()[0]}")
+
+
+def test_a_lookup_does_not_wait_for_a_refetch() -> None:
+    """Printed rather than bounded: the machine is shared."""
+    found = key_lookup.run()
+    print(f"fault 21: {key_lookup.line(found)}")
+    assert found["refetch running"]["median"] < 100 * found["no fetch"]["median"]
