@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGE := $(PIP) --no-build-isolation --no-deps --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types faults bench docs lock clean
+.PHONY: help install run test lint types faults properties bench docs lock clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -42,7 +42,7 @@ run: $(VENV)/demo ## See signed events become messages, on this machine alone
 	@exec $(BIN)/comcenter demo
 
 test: $(VENV)/dev ## Run every test that this machine can; ends by naming what it could not
-	@$(BIN)/python -m pytest -m 'not faults'
+	@$(BIN)/python -m pytest -m 'not faults and not properties'
 
 lint: $(VENV)/dev ## ruff with all rules, format, walls between rooms, YAML
 	@$(BIN)/ruff check .
@@ -56,6 +56,9 @@ types: $(VENV)/dev ## mypy --strict
 
 faults: $(VENV)/dev ## Kill, stop and cut real processes on Apache Kafka (ONLY=8 SEED=7)
 	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m faults -s -v
+
+properties: $(VENV)/dev ## The long runs of the properties: 100,000 tokens beside plain PyJWT
+	@$(BIN)/python -m pytest -m properties -s
 
 bench: $(VENV)/dev ## Our agents against a plain loop doing the same work, side by side
 	@$(BIN)/python -m bench

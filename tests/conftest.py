@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MARKERS = {
     "integration": "needs a broker",
+    "properties": "the long run of a property; make properties",
     "fault": "fault(number): which row of the list of faults this shows",
     "faults": "breaks Apache Kafka or a worker on purpose; takes minutes",
 }
