@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -32,7 +33,9 @@ def ours_accepts(value: bytes) -> bool:
     return isinstance(verify(record(value, appended_s=time.time()), RULES), Claims)
 
 
-def compare(count: int, seed: int = SEED) -> tuple[Counter[tuple[bool, bool, bool]], list[bytes]]:
+def compare(
+    count: int, accepts: Callable[[bytes], bool] = ours_accepts, seed: int = SEED
+) -> tuple[Counter[tuple[bool, bool, bool]], list[bytes]]:
     """How many were (mutated, accepted by ours, accepted by plain), and what plain alone refused."""
     random = Random(seed)  # noqa: S311 - a seed that is printed, so that a run can be repeated
     seen: Counter[tuple[bool, bool, bool]] = Counter()
@@ -41,7 +44,7 @@ def compare(count: int, seed: int = SEED) -> tuple[Counter[tuple[bool, bool, boo
         made = draft(random, int(time.time()))
         mutated = number % 2 == 1
         value = written(mutate(random, made) if mutated else made)
-        ours, plain = ours_accepts(value), plain_accepts(value)
+        ours, plain = accepts(value), plain_accepts(value)
         seen[mutated, ours, plain] += 1
         if ours and not plain:
             laxer.append(value)
@@ -64,3 +67,17 @@ def test_nothing_that_we_accept_is_refused_by_plain_pyjwt(count: int) -> None:
     assert laxer == []
     assert seen[False, True, True] == count - count // 2, "what is not mutated is good"
     assert min(both, neither, stricter) > count // 50, "the mutations reach every side"
+
+
+def test_a_verification_of_the_signature_alone_would_be_found_out() -> None:
+    """The comparison can fail: this one forgets the claims."""
+
+    def signature_alone(value: bytes) -> bool:
+        try:
+            jwt.PyJWS(algorithms=["EdDSA"]).decode(value, PUBLIC, algorithms=["EdDSA"])
+        except jwt.PyJWTError:
+            return False
+        return True
+
+    _, laxer = compare(200, signature_alone)
+    assert laxer

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import SessionBrokers
 from tests.integration.test_end_to_end import comcenter, reasons, receipts
-from tests.producers.conftest import LANGUAGES, fitted
+from tests.producers.workplace import LANGUAGES, fitted
 from tests.waiting import eventually
 from tests.world import INBOUND, ISSUER, Centre, Outgoing
 

@@ -12,13 +12,27 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from config import producers as config
+from streams.core.ingest import ingest
 from streams.core.keys import parse
 from streams.core.reasons import Rejected
 from streams.core.token import Claims, TokenRules, verify
-from tests.builders import ISSUER, FixedKeys, producers, record
+from tests import forge
+from tests.builders import (
+    ISSUER,
+    NOW_S,
+    OTHER,
+    FixedKeys,
+    claims,
+    event,
+    private_key,
+    producers,
+    record,
+    rules,
+    token,
+)
 from tests.conftest import SessionBrokers
-from tests.producers.conftest import fitted
-from tests.producers.snippets import FENCED, PAGE, ROOT, SNIPPET, Workplace, snippets
+from tests.producers.snippets import FENCED, PAGE, SNIPPET, snippets
+from tests.producers.workplace import ROOT, Workplace, fitted
 
 pytestmark = pytest.mark.timeout(300)
 JTI = "match-203-student-7"
@@ -30,20 +44,19 @@ def judged(workplace: Workplace, keys: str = "jwks.json") -> Claims | Rejected:
     """What our verification says of the token that was signed, with the key set that was published."""
     key_set = parse(workplace.read(keys))
     assert key_set.dropped == ()
-    rules = TokenRules(producers(), FixedKeys({ISSUER: key_set}))
-    token = workplace.read("event.jwt").strip()
-    return verify(record(token, appended_s=time.time()), rules)
+    published = TokenRules(producers(), FixedKeys({ISSUER: key_set}))
+    return verify(record(workplace.read("event.jwt").strip(), appended_s=time.time()), published)
 
 
 def test_a_token_that_the_page_signs_is_accepted(workplace: Workplace, language: str) -> None:
     """In each language: by the worker's own verification, and by the offline check."""
     workplace.sh(f"sign-{language}.sh")
 
-    claims = judged(workplace)
+    verified = judged(workplace)
 
-    assert isinstance(claims, Claims), claims
-    assert claims.event_id == f"{ISSUER}/{JTI}"
-    assert claims.event == json.loads(workplace.read("event.json"))
+    assert isinstance(verified, Claims), verified
+    assert verified.event_id == f"{ISSUER}/{JTI}"
+    assert verified.event == json.loads(workplace.read("event.json"))
     told = workplace.sh("check.sh").splitlines()
     assert len(told) == 2
     assert all(line.startswith("valid new_match 1.0") for line in told)
@@ -88,6 +101,26 @@ def test_the_table_to_register_is_one_that_a_worker_reads(tmp_path: Path) -> Non
     (row,) = config.read(tmp_path / "producers.toml", production=True)
     assert (row.issuer, row.service) == (ISSUER, ISSUER)
     assert row.types == {"new_match", "deadline_soon"}
+
+
+SECOND = 1000
+FIRST_TRIES: list[tuple[str, bytes]] = [
+    ("token_type", forge.sign(forge.header(typ="JWT"))),
+    ("token_claims", token(claims(iat=NOW_S * SECOND, exp=(NOW_S + 300) * SECOND))),
+    ("token_role", token(claims(roles="SystemService"))),
+    ("token_unknown_key", token(header={"kid": "2026-11"})),
+    ("token_topic", token(claims(iss=OTHER, sub=f"service:{OTHER}"), key=private_key("RS256", "other"))),
+    ("schema_violation", token(claims(event(data__extra=1)))),
+]
+
+
+def test_the_mistakes_of_first_tries_end_as_the_page_says() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert rows == [reason for reason, _ in FIRST_TRIES]
+    for reason, value in FIRST_TRIES:
+        outcome = ingest(record(value), rules())
+        assert isinstance(outcome, Rejected)
+        assert outcome.reason == reason
 
 
 def test_every_fence_of_the_page_is_a_snippet_and_every_one_is_run() -> None:

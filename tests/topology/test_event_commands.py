@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
+from streams.cli.context import parse_hours
 from streams.cli.main import app
 from tests.builders import ISSUER, claims, event, token
 
@@ -101,3 +103,18 @@ def test_refused_ends_with_2_when_it_was_asked_wrongly(
     done = run(environ, "refused", *arguments)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("90m", 1.5), ("24h", 24), ("3d", 72), ("1800s", 0.5), ("2", 2), ("1.5", 1.5), (" 1h ", 1)]
+)
+def test_a_span_is_a_number_with_its_unit_or_a_number_of_hours(text: str, hours: float) -> None:
+    """As `--since` takes it, here and in `comcenter explain`."""
+    assert parse_hours(text) == pytest.approx(hours)
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1h", "0", "1w", "1h30m", "1e3", "\u0661h", "9999999h"])
+def test_what_is_no_span_ends_with_2(text: str) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        parse_hours(text)
+    assert ended.value.exit_code == 2
