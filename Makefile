@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGE := $(PIP) --no-build-isolation --no-deps --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types faults faults-long bench docs lock clean
+.PHONY: help install run test lint types faults faults-long properties bench docs lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,7 +42,7 @@ run: $(VENV)/demo ## See signed events become messages, on this machine alone
 	@exec $(BIN)/comcenter demo
 
 test: $(VENV)/dev ## Run every test that this machine can; ends by naming what it could not
-	@$(BIN)/python -m pytest -m 'not faults'
+	@$(BIN)/python -m pytest -m 'not faults and not properties'
 
 lint: $(VENV)/dev ## ruff with all rules, format, walls between rooms, YAML
 	@$(BIN)/ruff check .
@@ -59,6 +59,9 @@ faults: $(VENV)/dev ## Kill, stop and cut real processes on Apache Kafka (ONLY=8
 
 faults-long: $(VENV)/dev ## The two long ones: keys that rotate under load, a gate that stays RED (ONLY=21 SEED=7)
 	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m 'faults and long' -s -v
+
+properties: $(VENV)/dev ## The long runs of the properties: 100,000 tokens beside plain PyJWT
+	@$(BIN)/python -m pytest -m properties -s
 
 bench: $(VENV)/dev ## Our agents against a plain loop doing the same work, side by side
 	@$(BIN)/python -m bench

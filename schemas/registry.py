@@ -17,6 +17,9 @@ from typing import Any, Final
 import jsonschema_rs
 import orjson
 
+from schemas import wording
+from schemas.wording import Fault
+
 ROOT: Final = Path(__file__).parent
 ORDINARY_NODES: Final = 300
 """Members and items of an event, more than any of ours has; beyond it one violation is reported, not all."""
@@ -48,19 +51,25 @@ class CompiledSchema:
         All of them for an instance of ordinary size; of a huge one the first alone, since every error carries a copy
         of what it stands in, and a hostile instance has thousands.
         """
+        return (_breach(error) for error in self._errors(instance))
+
+    def faults(self, instance: Mapping[str, Any]) -> Iterator[Fault]:
+        """The same for the one who made ``instance``: with the limit, and the names of unknown members."""
+        return (fault for error in self._errors(instance) for fault in wording.faults(error))
+
+    def _errors(self, instance: Mapping[str, Any]) -> Iterator[jsonschema_rs.ValidationError]:
         if self._validator.is_valid(instance):
             return
         if _larger(instance, ORDINARY_NODES):
             yield self._first(instance)
             return
-        for error in self._validator.iter_errors(instance):
-            yield _breach(error)
+        yield from self._validator.iter_errors(instance)
 
-    def _first(self, instance: Mapping[str, Any]) -> Breach:
+    def _first(self, instance: Mapping[str, Any]) -> jsonschema_rs.ValidationError:
         try:
             self._validator.validate(instance)
         except jsonschema_rs.ValidationError as error:
-            return _breach(error)
+            return error
         raise AssertionError("an invalid instance has a first error")
 
     def example(self) -> dict[str, Any]:

@@ -11,12 +11,14 @@ import pytest
 
 from tests.brokers.choose import EMBEDDED, KAFKA, Choice, Missing, RunningBroker, launch, pick, required
 from tests.brokers.kafka import KafkaBroker, KafkaUnavailable
+from tests.producers.tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MARKERS = {
     "integration": "needs a broker",
+    "properties": "the long run of a property; make properties",
     "fault": "fault(number): which row of the list of faults this shows",
     "long": "a fault that takes many minutes: make faults-long",
     "faults": "breaks Apache Kafka or a worker on purpose; takes minutes",
@@ -55,7 +57,7 @@ class SessionBrokers:
         """Skip the test that asked for it, or fail it if REQUIRE names the kind."""
         if kind in self._needed:
             pytest.fail(f"REQUIRE={kind}, but: {reason}", pytrace=False)
-        pytest.skip(f"no broker `{kind}`: {reason}")
+        pytest.skip(f"no {'' if kind in TOOLS else 'broker '}`{kind}`: {reason}")
 
     def note(self, name: str) -> None:
         """Remember for the summary that a test used this broker."""
@@ -154,15 +156,18 @@ def kinds_of(item: pytest.Item) -> set[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and the report; end at once if REQUIRE names a broker that can't be had here."""
+    """Register the markers and the report; end at once if REQUIRE names what can't be had here."""
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     try:
-        needed = required(os.environ)
+        needed = required(os.environ, TOOLS)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[BROKERS] = session_brokers = SessionBrokers(needed)
-    for kind in sorted(needed):
+    for tool in sorted(needed & TOOLS.keys()):
+        if lacking := TOOLS[tool].lacking(os.environ):
+            raise pytest.UsageError(f"REQUIRE={tool}, but: {lacking}")
+    for kind in sorted(needed - TOOLS.keys()):
         found = session_brokers.pick(kind)
         if isinstance(found, Missing):
             raise pytest.UsageError(f"REQUIRE={kind}, but: {found.reason}")

@@ -210,9 +210,9 @@ class Centre:
         assert made.flush(60) == 0
         assert failures == []
 
-    def produce(self, records: Iterable[Outgoing], *, topic: str = INBOUND, **config: Any) -> None:
+    def produce(self, records: Iterable[Outgoing], *, topic: str = INBOUND) -> None:
         """Produce all to an inbound topic, confirmed."""
-        with self.producer(**config) as producer:
+        with self.producer() as producer:
             for record in records:
                 self.put(producer, record, topic=topic)
 

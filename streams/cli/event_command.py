@@ -1,34 +1,34 @@
-"""`comcenter event`: make, check, sign and send an event, as a producer would."""
+"""`comcenter event`: make, check, sign and send an event, and see one's refusals, as a producer would."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import typer
 from confluent_kafka import KafkaException, Message, Producer
 
 from adapters import kafka_config
-from config import producers
-from config.producers import ProducerRow
-from config.settings import ConfigError, Settings
+from config.settings import Settings
 from schemas import registry
 from streams import topics
-from streams.cli.context import load_settings, require_bootstrap
+from streams.cli.context import load_settings, producer_row, require_bootstrap
 from streams.cli.exits import Exit, fail
+from streams.cli.refused_command import refused
+from streams.cli.sources import SOURCE, read_bytes, read_event
+from streams.cli.validate_command import validate
 from streams.core import jws, signing
-from streams.core.encoding import EncodingError, json_object
 from streams.core.reasons import Rejected
 from streams.core.token import EVENT_TYPE
 
 app = typer.Typer(help="Make, check, sign and send events.", no_args_is_help=True)
+app.command("validate")(validate)
+app.command("refused")(refused)
 
-_SOURCE = typer.Argument("-", help="A file, or - for standard input.")
 SEND_TIMEOUT_S = 15.0
 
 
@@ -53,27 +53,9 @@ def new(
     print(json.dumps(event, indent=2, ensure_ascii=False))
 
 
-@app.command("validate")
-def validate(source: str = _SOURCE) -> None:
-    """Check an event against the schema of its type and version, offline. 100 if it breaks it."""
-    event = _read_event(source)
-    versions = registry.load().versions(str(event.get("type")))
-    schema = versions.get(str(event.get("version")))
-    if schema is None:
-        known = f"known in {', '.join(sorted(versions))}" if versions else "not a type that is known here"
-        print(f"{event.get('type')} {event.get('version')}: {known}")
-        raise typer.Exit(Exit.FINDINGS)
-    violations = list(schema.violations(event))
-    for violation in violations:
-        print(f"{violation.pointer or '/'}: breaks `{violation.keyword}`")
-    if violations:
-        raise typer.Exit(Exit.FINDINGS)
-    print(f"valid {event['type']} {event['version']}")
-
-
 @app.command("sign")
 def sign(
-    source: str = _SOURCE,
+    source: str = SOURCE,
     issuer: str = typer.Option(..., help="`iss`, as in the producers file."),
     key: Path = typer.Option(..., help="Private key, unencrypted PEM (RSA, P-256 or Ed25519)."),
     kid: str = typer.Option(..., help="The key's id in the issuer's key set."),
@@ -81,7 +63,7 @@ def sign(
     lifetime: int = typer.Option(300, help="Seconds until it expires, at most 900."),
 ) -> None:
     """Print the signed event JWT of an event."""
-    event, row = _read_event(source), _row(load_settings(), issuer)
+    event, row = read_event(source), producer_row(load_settings(), issuer)
     try:
         private = signing.read_key(key.read_bytes())
         body = signing.claims(
@@ -98,15 +80,15 @@ def sign(
 
 
 @app.command("send")
-def send(source: str = _SOURCE) -> None:
+def send(source: str = SOURCE) -> None:
     """Produce a signed event JWT to its issuer's topic, and wait until the broker has confirmed it."""
-    value = _open(source).strip()
+    value = read_bytes(source).strip()
     token = jws.read(value, token_type=EVENT_TYPE)
     if isinstance(token, Rejected):
         fail(f"not an event JWT: {token.detail}", Exit.USAGE)
     settings = load_settings()
     bootstrap = require_bootstrap(settings)
-    row = _row(settings, str(token.payload.get("iss")))
+    row = producer_row(settings, str(token.payload.get("iss")))
     event = token.payload.get("event")
     recipient = event.get("recipient") if isinstance(event, dict) else None
     if not isinstance(recipient, dict) or not isinstance(recipient.get("id"), str):
@@ -136,31 +118,3 @@ def _produce(settings: Settings, bootstrap: str, topic: str, key: str, value: by
     if refusal is not None:
         fail(f"not confirmed: {refusal.str()}")
     return message
-
-
-def _row(settings: Settings, issuer: str) -> ProducerRow:
-    try:
-        rows = producers.read(settings.producers_file, production=settings.production)
-    except ConfigError as error:
-        fail(str(error))
-    found = next((row for row in rows if row.issuer == issuer), None)
-    if found is None:
-        fail(
-            f"{issuer} is not in {settings.producers_file}; there are: {', '.join(r.issuer for r in rows)}", Exit.USAGE
-        )
-    return found
-
-
-def _read_event(source: str) -> dict[str, Any]:
-    try:
-        return dict(json_object(_open(source)))
-    except EncodingError as error:
-        fail(f"{source} is not an event: {error}", Exit.USAGE)
-
-
-def _open(source: str) -> bytes:
-    stdin: BinaryIO = sys.stdin.buffer
-    try:
-        return stdin.read() if source == "-" else Path(source).read_bytes()
-    except OSError as error:
-        fail(str(error), Exit.USAGE)

@@ -11,10 +11,8 @@ import typer
 from adapters import kafka_config
 from adapters.kafka_admin import BrokerUnavailableError
 from adapters.kafka_reader import TopicReader
-from config import producers
-from config.settings import ConfigError
 from streams import topics
-from streams.cli.context import load_settings, require_bootstrap
+from streams.cli.context import load_settings, parse_hours, producer_rows, require_bootstrap
 from streams.cli.exits import Exit, fail
 from streams.explain import event_id_of, story
 from streams.inbound import from_kafka
@@ -22,20 +20,18 @@ from streams.inbound import from_kafka
 
 def explain(
     event_id: str = typer.Argument(help="<iss>/<jti>, as a receipt or `event send` names it."),
-    since_hours: float = typer.Option(24.0, "--since", help="How far back to look, in hours.", min=0.01),
+    since: str = typer.Option("24h", help="How far back to look: such as 90m, 24h or 3d."),
     seconds: float = typer.Option(20.0, "--limit", help="How long to look, in seconds.", min=0.1),
     json_output: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Read the topics and tell an event's story, step by step. Exit code 100 if there is no trace of it."""
+    hours = parse_hours(since)
     settings = load_settings()
     bootstrap = require_bootstrap(settings)
-    try:
-        rows = producers.read(settings.producers_file, production=settings.production)
-    except ConfigError as error:
-        fail(str(error))
+    rows = producer_rows(settings)
     table = [row for row in topics.table(row.service for row in rows) if row.key in topics.OF_EVENTS]
     names = [settings.topic_prefix + row.name for row in table]
-    since_ms = int((time.time() - since_hours * 3600) * 1000)
+    since_ms = int((time.time() - hours * 3600) * 1000)
     reader = TopicReader(kafka_config.rdkafka(settings, bootstrap))
     try:
         read = (
@@ -54,7 +50,7 @@ def explain(
         for step in steps:
             print(f"{step.at}  {step.what}\n{'':31}{step.place}")
         if not steps:
-            print(f"no trace of {event_id} in the last {since_hours:g} hours (an id is <iss>/<jti>)")
+            print(f"no trace of {event_id} in the last {since} (an id is <iss>/<jti>)")
         if not reader.complete:
             print(f"not all was read in {seconds:g} s: raise --limit, or lower --since")
     if not steps:

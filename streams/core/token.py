@@ -75,8 +75,8 @@ def verify(record: Record, rules: TokenRules) -> Claims | Rejected | Undecided:
     if fault is not None:
         return fault
     claims = token.payload
-    refusal = _binding_fault(claims, producer) or _time_fault(claims, record.appended_ms / 1000)
-    return _identified(claims, producer) if refusal is None else refusal
+    refusal = binding_fault(claims, producer) or time_fault(claims, record.appended_ms / 1000)
+    return identified(claims, producer) if refusal is None else refusal
 
 
 def _signature_fault(token: Unverified, producer: Producer, record: Record, keys: Keys) -> Rejected | Undecided | None:
@@ -91,7 +91,8 @@ def _signature_fault(token: Unverified, producer: Producer, record: Record, keys
             return verified if isinstance(verified, Rejected) else None
 
 
-def _binding_fault(claims: Mapping[str, Any], producer: Producer) -> Rejected | None:
+def binding_fault(claims: Mapping[str, Any], producer: Producer) -> Rejected | None:
+    """Whether it was said to us, by this producer, in its role."""
     if not has_audience(claims):
         return Rejected(Reason.TOKEN_AUDIENCE, f"`aud` must contain `{AUDIENCE}`")
     if claims.get("sub") != f"service:{producer.service}":
@@ -102,7 +103,8 @@ def _binding_fault(claims: Mapping[str, Any], producer: Producer) -> Rejected | 
     return None
 
 
-def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None:
+def time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None:
+    """Whether it was valid when it was appended, in seconds since the epoch."""
     issued, expires = number(claims.get("iat")), number(claims.get("exp"))
     if issued is None or expires is None:
         return Rejected(Reason.TOKEN_CLAIMS, "`iat` and `exp` must be numbers")
@@ -119,9 +121,10 @@ def _time_fault(claims: Mapping[str, Any], appended_s: float) -> Rejected | None
 
 
 def has_audience(claims: Mapping[str, Any]) -> bool:
-    """Whether ``aud`` is us, or a list with us in it (RFC 7519, section 4.1.3)."""
+    """Whether ``aud`` is us, or a list of texts with us in it (RFC 7519, section 4.1.3)."""
     audience = claims.get("aud")
-    return audience == AUDIENCE or (isinstance(audience, list) and AUDIENCE in audience)
+    listed = audience if isinstance(audience, list) else [audience]
+    return AUDIENCE in listed and all(isinstance(one, str) for one in listed)
 
 
 def number(value: object) -> float | None:
@@ -129,7 +132,8 @@ def number(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _identified(claims: Mapping[str, Any], producer: Producer) -> Claims | Rejected:
+def identified(claims: Mapping[str, Any], producer: Producer) -> Claims | Rejected:
+    """The event and its identity."""
     jti, event = claims.get("jti"), claims.get("event")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
         return Rejected(Reason.TOKEN_CLAIMS, f"`jti` must be a string of 1 to {MAX_JTI} characters")

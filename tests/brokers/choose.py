@@ -18,7 +18,7 @@ from tests.brokers.jars import KafkaUnavailable, find_java, find_maven, have_jar
 from tests.brokers.kafka import KafkaBroker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 KAFKA: Final = "kafka"
 EMBEDDED: Final = "embedded"
@@ -72,11 +72,12 @@ def launch(choice: Choice) -> RunningBroker | Missing:
         return Missing(choice.kind, str(error))
 
 
-def required(environ: Mapping[str, str]) -> frozenset[str]:
-    """The kinds without which a test run must not pass: `REQUIRE`, a comma list. Raises ValueError for others."""
+def required(environ: Mapping[str, str], others: Collection[str] = ()) -> frozenset[str]:
+    """What a test run must not pass without: `REQUIRE`, a comma list of kinds and ``others``. Else a ValueError."""
+    known = (*KINDS, *others)
     wanted = frozenset(kind.strip() for kind in environ.get("REQUIRE", "").split(",") if kind.strip())
-    if unknown := wanted - KINDS.keys():
-        raise ValueError(f"REQUIRE names {', '.join(sorted(unknown))}; it may name {', '.join(KINDS)}")
+    if unknown := wanted - set(known):
+        raise ValueError(f"REQUIRE names {', '.join(sorted(unknown))}; it may name {', '.join(known)}")
     return wanted
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -60,51 +61,67 @@ def find_maven(environ: Mapping[str, str]) -> str:
     return maven
 
 
+@dataclass(frozen=True, slots=True)
+class Jars:
+    """What one pom asks for, as a directory in the cache. ``proof``: a file that is there if Maven did its work."""
+
+    pom: Path
+    library: Path
+    proof: str
+
+    def there(self) -> bool:
+        """Whether `ensure` would find it in the cache."""
+        marker = self.library / ".complete"
+        return marker.is_file() and marker.read_text() == self._digest()
+
+    def ensure(self) -> Path:
+        """The directory, copied by Maven once per state of the pom; raises KafkaUnavailable.
+
+        It appears complete or not at all, also when two test sessions ask for it at once.
+        """
+        if self.there():
+            return self.library
+        CACHE.mkdir(exist_ok=True)
+        with TemporaryDirectory(prefix=f"{self.library.name}.", dir=CACHE) as scratch:
+            fresh = Path(scratch) / "jars"
+            _run_maven(find_maven(os.environ), self.pom, fresh, self.proof)
+            (fresh / ".complete").write_text(self._digest())
+            if not self.there():
+                shutil.rmtree(self.library, ignore_errors=True)
+            try:
+                fresh.rename(self.library)
+            except OSError:
+                if not self.there():  # If there are, another session was first.
+                    raise
+        return self.library
+
+    def _digest(self) -> str:
+        return hashlib.sha256(self.pom.read_bytes()).hexdigest()
+
+
+def kafka_jars() -> Jars:
+    """Kafka's own."""
+    return Jars(POM, CACHE / f"kafka-{kafka_version()}", "kafka_*.jar")
+
+
 def have_jars() -> bool:
     """Whether `ensure_jars` would find what it needs in the cache."""
-    marker = _library() / ".complete"
-    return marker.is_file() and marker.read_text() == _pom_digest()
+    return kafka_jars().there()
 
 
 def ensure_jars() -> Path:
-    """The directory with Kafka's jars, copied by Maven once per state of the pom; raises KafkaUnavailable.
-
-    It appears complete or not at all, also when two test sessions ask for it at once.
-    """
-    library = _library()
-    if have_jars():
-        return library
-    CACHE.mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix=f"{library.name}.", dir=CACHE) as scratch:
-        fresh = Path(scratch) / "jars"
-        _run_maven(find_maven(os.environ), fresh)
-        (fresh / ".complete").write_text(_pom_digest())
-        if not have_jars():
-            shutil.rmtree(library, ignore_errors=True)
-        try:
-            fresh.rename(library)
-        except OSError:
-            if not have_jars():  # If there are, another session was first.
-                raise
-    return library
+    """The directory with Kafka's jars; raises KafkaUnavailable."""
+    return kafka_jars().ensure()
 
 
-def _library() -> Path:
-    return CACHE / f"kafka-{kafka_version()}"
-
-
-def _pom_digest() -> str:
-    return hashlib.sha256(POM.read_bytes()).hexdigest()
-
-
-def _run_maven(maven: str, target: Path) -> None:
-    command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={target}"]
+def _run_maven(maven: str, pom: Path, target: Path, proof: str) -> None:
+    command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={target}"]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command line
             [*command, "-DincludeScope=runtime"], capture_output=True, text=True, timeout=MAVEN_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise KafkaUnavailable(f"Maven failed: {error}") from error
-    if done.returncode != 0 or not any(target.glob("kafka_*.jar")):
+    if done.returncode != 0 or not any(target.glob(proof)):
         said = "\n".join(without_colour(done.stdout + done.stderr).splitlines()[-10:])
         raise KafkaUnavailable(f"Maven failed with {done.returncode}; its last lines:\n{said}")

@@ -33,8 +33,8 @@ PLACE = re.compile(r"`((?:streams|adapters|config|schemas|tests)/[\w./]+\.py)(?:
 NOT_SETTINGS = {
     # Variables of make, of the compose file and of a shell.
     "PYTHON", "ONLY", "SEED", "REQUIRE", "PRODUCERS_FOLDER", "PATH",
-    # A placeholder that `make run` prints, a code of librdkafka.
-    "EVENT_ID", "_MSG_TIMED_OUT", "MSG_TIMED_OUT",
+    # Placeholders of command lines, codes of librdkafka, a constant of Java.
+    "EVENT_ID", "ISSUER", "_MSG_TIMED_OUT", "MSG_TIMED_OUT", "UTF_8",
 }  # fmt: skip
 
 

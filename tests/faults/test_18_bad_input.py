@@ -45,10 +45,11 @@ def play(centre: Centre, rng: random.Random, composition: str) -> None:
         for record in bad.values():
             centre.put(producer, record)
     for codec in LARGE:
-        zeros = Outgoing(value=b"\0" * ZEROS, key=codec.encode())
-        centre.produce([zeros], **{"message.max.bytes": 70_000_000, "compression.type": codec})
+        with centre.producer(**{"message.max.bytes": 70_000_000, "compression.type": codec}) as producer:
+            centre.put(producer, Outgoing(value=b"\0" * ZEROS, key=codec.encode()))
     for codec in SMALL:
-        centre.produce([Outgoing(value=b"not a token", key=codec.encode())], **{"compression.type": codec})
+        with centre.producer(**{"compression.type": codec}) as producer:
+            centre.put(producer, Outgoing(value=b"not a token", key=codec.encode()))
     aborted = centre.event("aborted")
     abort(centre, aborted)
     centre.produce(last)
