@@ -69,13 +69,14 @@ def verify(record: Record, rules: TokenRules) -> Claims | Rejected | Undecided:
     producer = rules.producers.get(token.payload["iss"]) if isinstance(token.payload.get("iss"), str) else None
     if producer is None:
         return Rejected(Reason.TOKEN_ISSUER, "`iss` is not a registered producer")
-    if producer.topic != record.topic:  # no key could make it good, so none is waited for
-        return Rejected(Reason.TOKEN_TOPIC, f"this issuer's topic is {producer.topic}")
     fault = _signature_fault(token, producer, record, rules.keys)
+    elsewhere = topic_fault(producer, record.topic)
+    if isinstance(fault, Undecided) and elsewhere is not None:
+        return elsewhere  # no key could make it good, so none is waited for
     if fault is not None:
         return fault
     claims = token.payload
-    refusal = binding_fault(claims, producer) or time_fault(claims, record.appended_ms / 1000)
+    refusal = elsewhere or binding_fault(claims, producer) or time_fault(claims, record.appended_ms / 1000)
     return identified(claims, producer) if refusal is None else refusal
 
 
@@ -89,6 +90,11 @@ def _signature_fault(token: Unverified, producer: Producer, record: Record, keys
         case Key():
             verified = verify_under(token, key)
             return verified if isinstance(verified, Rejected) else None
+
+
+def topic_fault(producer: Producer, topic: str) -> Rejected | None:
+    """Whether it came on this producer's topic."""
+    return None if producer.topic == topic else Rejected(Reason.TOKEN_TOPIC, f"this issuer's topic is {producer.topic}")
 
 
 def binding_fault(claims: Mapping[str, Any], producer: Producer) -> Rejected | None:
