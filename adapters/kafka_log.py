@@ -103,6 +103,8 @@ class TopicFollower:
                 entries.append(_entry(message))
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
                 open_places.discard(message.partition() or 0)
+            else:
+                log.warning("follower", topic=self._topic, error=fault.name())
         if self._loop.is_closed():
             return
         if entries:

@@ -107,6 +107,13 @@ class KeySets:
             known.ring = known.ring.recalled(seen)
             known.recorded[seen.key.kid] = seen
 
+    def let_go(self, issuer: str, kid: str) -> None:
+        """The memory let go of a key: it verifies nothing any more, unless a fetch still shows it."""
+        known = self._issuers.get(issuer)
+        if known is not None:
+            known.ring = known.ring.without(kid)
+            known.recorded.pop(kid, None)
+
     async def refresh(self, session: aiohttp.ClientSession, issuer: str) -> None:
         """Fetch one issuer's keys now. Failure is a state, not an exception."""
         known, began_ms = self._issuers[issuer], int(self._now() * 1000)
@@ -131,14 +138,15 @@ class KeySets:
         known.fault = fault
 
     def _record(self, issuer: str, known: _Issuer, now_ms: int) -> None:
-        """Write down what the memory doesn't know yet, and let go what no record can need any more."""
+        """Write down what the memory doesn't say yet, and let go what no record can need any more.
+
+        What it says is what `recall` was told: a write that was lost is written again after the next fetch.
+        """
         for kid, seen in known.ring.seen.items():
             if seen.is_news_to(known.recorded.get(kid), every_ms=int(self._limits.record_every * 1000)):
-                known.recorded[kid] = seen
                 self._memory.remember(issuer, seen)
         for kid in known.ring.outlived(now_ms=now_ms, kept_ms=int(self._limits.kept_for * 1000)):
-            known.ring = known.ring.without(kid)
-            known.recorded.pop(kid, None)
+            self.let_go(issuer, kid)
             self._memory.forget(issuer, kid)
 
     async def keep_fresh(self, on_fetch: Callable[[], None]) -> None:

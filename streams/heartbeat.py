@@ -13,6 +13,8 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+FORGOTTEN_MS: Final = 3_600_000
+
 Beat = Callable[[bytes, bytes | None], None]
 """Writes key and value; a value of None says goodbye."""
 
@@ -77,8 +79,12 @@ class Fleet:
 
 
 def fleet(last: Mapping[bytes, bytes | None], *, now_ms: int, gone_after_ms: int) -> Fleet:
-    """What the last record of each worker says. ``last``: key to value, as compaction would leave it."""
+    """What the last record of each worker says. ``last``: key to value, as compaction would leave it.
+
+    Who has been silent for longer than `FORGOTTEN_MS` is no longer spoken of.
+    """
     known = sorted(_known(last.values()), key=lambda state: state.worker)
+    known = [state for state in known if now_ms - state.at_ms <= max(FORGOTTEN_MS, gone_after_ms)]
     return Fleet(
         workers=tuple(state for state in known if now_ms - state.at_ms <= gone_after_ms),
         silent=tuple(state.worker for state in known if now_ms - state.at_ms > gone_after_ms),

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from streams import topics
-from streams.core.keyring import SeenKey, key_record, key_record_key, read_key_record
+from streams.core.keyring import SeenKey, key_record, key_record_key, read_key_record, read_key_record_key
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +19,16 @@ class Writer(Protocol):
 
     def put(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Hand one record over."""
+
+
+class Recalling(Protocol):
+    """Who knows keys: `adapters.keysets.KeySets`."""
+
+    def recall(self, issuer: str, seen: SeenKey) -> None:
+        """Another worker, or one before us, saw this key."""
+
+    def let_go(self, issuer: str, kid: str) -> None:
+        """A tombstone: this key verifies nothing any more, unless a fetch still shows it."""
 
 
 class KeyMemory:
@@ -37,12 +47,15 @@ class KeyMemory:
         """Let go of it: compaction removes what a tombstone follows."""
         self._writer.put(self._topic, key_record_key(issuer, kid), None)
 
-    def read(self, value: bytes | None, recall: Callable[[str, SeenKey], None]) -> None:
-        """Hand a record's key to ``recall``. What can't be read is logged and left alone: a fetch will do."""
+    def read(self, key: bytes | None, value: bytes | None, keys: Recalling) -> None:
+        """Tell ``keys`` what a record says. What can't be read is logged and left alone: a fetch will do."""
         if value is None:
+            forgotten = read_key_record_key(key)
+            if forgotten is not None:
+                keys.let_go(*forgotten)
             return
         told = read_key_record(value, now_ms=int(self._now() * 1000))
         if isinstance(told, str):
             log.warning("key_record_ignored", why=told)
         else:
-            recall(*told)
+            keys.recall(*told)

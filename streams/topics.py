@@ -101,7 +101,9 @@ OWN: Final = (
     ),
     Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),
     # Read by every worker from the beginning, so they stay small: the last record of each key is all that counts.
-    Topic(name=KEYS, key=Key.ISSUER_KEY, partitions=1, retention_ms=FOREVER, cleanup="compact"),
+    Topic(
+        name=KEYS, key=Key.ISSUER_KEY, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=24 * HOUR_MS
+    ),
     Topic(name=WORKERS, key=Key.WORKER, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=HOUR_MS),
 )
 

@@ -173,6 +173,18 @@ def key_record_key(issuer: str, kid: str) -> bytes:
     return orjson.dumps([issuer, kid])
 
 
+def read_key_record_key(key: bytes | None) -> tuple[str, str] | None:
+    """Issuer and kid that a tombstone on ``comms.keys`` is about; None if it can't be told."""
+    try:
+        pair = orjson.loads(key or b"")
+    except orjson.JSONDecodeError:
+        return None
+    match pair:
+        case [str(issuer), str(kid)]:
+            return issuer, kid
+    return None
+
+
 def read_key_record(value: bytes, *, now_ms: int) -> tuple[str, SeenKey] | str:
     """Issuer and key of a record on ``comms.keys``, or why it is ignored. A sight in the future counts as now."""
     try:

@@ -69,7 +69,7 @@ def new_trust(
 
 
 def _told(entry: Entry, memory: KeyMemory, key_sets: KeySets) -> None:
-    memory.read(entry.value, key_sets.recall)
+    memory.read(entry.key, entry.value, key_sets)
 
 
 def producer_of(row: ProducerRow) -> token.Producer:
