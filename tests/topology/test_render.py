@@ -80,7 +80,12 @@ BAD: list[tuple[str, Reason, bytes | None, Templates]] = [
     ("a date that is none", FAILED, ordered(data={"d": "soon"}), custom(text="{{ d | day }}")),
     ("a date that is a number", FAILED, ordered(data={"d": 5}), custom(text="{{ d | day }}")),
     ("arithmetic with text", FAILED, ordered(data={"n": "x"}), custom(text="{{ n / 100 }}")),
-    ("a sum that is none", FAILED, ordered(data={"m": {"amount": 1.5, "currency": "USD"}}), custom(text="{{ m | money }}")),
+    (
+        "a sum that is none",
+        FAILED,
+        ordered(data={"m": {"amount": 1.5, "currency": "USD"}}),
+        custom(text="{{ m | money }}"),
+    ),
     ("a sum without currency", FAILED, ordered(data={"m": {"amount": 1}}), custom(text="{{ m | money }}")),
     ("a sum beyond all numbers", FAILED, ordered(data={"m": {"amount": 1e999}}), custom(text="{{ m | money }}")),
     ("a moment without an offset", FAILED, ordered(data={"t": "2026-01-01T10:00:00"}), custom(text="{{ t | moment }}")),

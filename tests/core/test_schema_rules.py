@@ -1,0 +1,218 @@
+"""`comcenter schema validate`: every rule is broken once, and says where and what to change; a sound tree passes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas import registry, validation
+from schemas.rules import RULES
+from schemas.validation import Problem
+from streams.cli.exits import Exit
+from streams.cli.main import app
+
+EVENT = "events/new_match/1.0.json"
+SOUND: dict[str, Any] = json.loads((registry.ROOT / EVENT).read_text("utf-8"))
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """One shipped event type and what is common, free to be broken."""
+    for part in ("common", "events/new_match"):
+        shutil.copytree(registry.ROOT / part, tmp_path / part)
+    return tmp_path
+
+
+def problems(tree: Path, place: str, content: str | bytes) -> list[Problem]:
+    """What is wrong when this stands there."""
+    file = tree / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return list(validation.validate(tree).problems)
+
+
+def at(*steps: str | int, **members: Any) -> Change:
+    """Sets members of the object at a path; None removes one. ``ref`` stands for ``$ref``."""
+
+    def change(document: dict[str, Any]) -> None:
+        place: Any = document
+        for step in steps:
+            place = place[step]
+        for name, value in members.items():
+            key = name.replace("ref", "$ref") if name.startswith("ref") else name
+            place.pop(key, None)
+            if value is not None:
+                place[key] = value
+
+    return change
+
+
+DATA = ("properties", "data", "properties")
+D = "/properties/data/properties"
+TIMES = [f"2026-11-2{n}T00:00:00Z" for n in range(3)]
+BAD: list[tuple[str, str, Change]] = [
+    ("identity", "/$id", lambda document: document.update({"$id": "urn:elsewhere"})),
+    ("identity", "/$schema", lambda document: document.update({"$schema": "http://json-schema.org/draft-07/schema#"})),
+    ("identity", "/properties/type", at("properties", "type", const="other")),
+    ("identity", "/properties/version", at("properties", version={"enum": ["1.0", "1.1"]})),
+    ("identity", "/required", at(required=["version", "occurred_at", "recipient", "data"])),
+    ("keyword", f"{D}/deadline/maxLenght", at(*DATA, "deadline", maxLenght=10)),
+    ("keyword", f"{D}/award/patternProperties", at(*DATA, "award", patternProperties={"^x": {"type": "null"}})),
+    ("keyword", "/properties/data/$anchor", at("properties", "data", **{"$anchor": "data"})),
+    ("format", f"{D}/deadline/format", at(*DATA, "deadline", format="uuid")),
+    ("format", f"{D}/deadline/format", at(*DATA, "deadline", format="day")),
+    ("pattern", f"{D}/details_url/pattern", at(*DATA, "details_url", pattern="^https://\\w+")),
+    ("pattern", f"{D}/details_url/pattern", at(*DATA, "details_url", pattern="^(?=https)")),
+    ("reference", "/properties/recipient/$ref", at("properties", "recipient", ref="https://example.org/x.json")),
+    ("reference", "/properties/recipient/$ref", at("properties", "recipient", ref="urn:auto_com_center:records:x")),
+    ("reference", "", at("properties", "recipient", ref="urn:auto_com_center:common:recipients")),
+    ("reference", "", at("properties", "recipient", ref="#/$defs/recipient")),
+    ("closed", "", at(additionalProperties=None)),
+    ("closed", f"{D}/award", at(*DATA, "award", additionalProperties=True)),
+    ("closed", f"{D}/award", at(*DATA, "award", additionalProperties={"type": "integer", "minimum": 0, "maximum": 1})),
+    ("closed", f"{D}/award/oneOf/0", at(*DATA, award={"oneOf": [{"type": "object"}], "description": "Open."})),
+    ("bounded", f"{D}/deadline", at(*DATA, "deadline", maxLength=None)),
+    ("bounded", f"{D}/match_score", at(*DATA, "match_score", maximum=None)),
+    ("bounded", f"{D}/deadline", at(*DATA, deadline={"description": "Anything."})),
+    ("bounded", f"{D}/deadline", at(*DATA, deadline={"type": "array", "items": {"const": 1}, "description": "Many."})),
+    ("described", "/title", at(title=" ")),
+    ("described", "/description", at(description=None)),
+    ("described", f"{D}/award/properties/amount", at(*DATA, "award", "properties", "amount", description=None)),
+    ("examples", "/examples", at(examples=SOUND["examples"][:2])),
+    ("examples", "/examples", at(examples=[*SOUND["examples"], SOUND["examples"][0]])),
+    ("examples", "/examples", at(examples=[SOUND["examples"][0] | {"occurred_at": each} for each in TIMES])),
+    ("examples", "/examples", at(examples=[SOUND["examples"][1] | {"occurred_at": each} for each in TIMES])),
+    ("examples", "/examples", at(examples=None)),
+    ("example", "/examples/1/data/match_score", at("examples", 1, "data", match_score=101)),
+    ("example", "/examples/0/occurred_at", at("examples", 0, occurred_at="2026-11-20")),
+    ("example", "/examples/0", at("examples", 0, added_later=1)),
+    ("metaschema", "/properties/data/type", at("properties", "data", type="objekt")),
+    ("metaschema", f"{D}/deadline/maxLength", at(*DATA, "deadline", maxLength=-1)),
+    ("metaschema", f"{D}/details_url/pattern", at(*DATA, "details_url", pattern="^https://[")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "pointer", "change"), BAD, ids=[f"{rule} {pointer}" for rule, pointer, _ in BAD])
+def test_a_broken_rule_is_named_with_its_place(tree: Path, rule: str, pointer: str, change: Change) -> None:
+    """File, JSON pointer, rule, and a word on what to change."""
+    document = deepcopy(SOUND)
+    change(document)
+    found = problems(tree, EVENT, json.dumps(document))
+    assert (EVENT, pointer, rule) in [(problem.file, problem.pointer, problem.rule) for problem in found]
+    assert {problem.file for problem in found} == {EVENT}
+    assert all(problem.message for problem in found)
+
+
+def test_every_rule_is_broken_once() -> None:
+    """Those that need a valid schema, and the others."""
+    assert {rule for rule, _, _ in BAD} == {rule.name for rule in RULES} | {"metaschema", "example"}
+
+
+FILES = [
+    ("events/new_match/1.1.json", "", "json"),
+    ("events/new_match/1.1.json", "[]", "json"),
+    ("events/new_match/1.1.json", "true", "json"),
+    ("events/new_match/1.1.json", '{"a": 1, "a": 2}', "json"),
+    ("events/new_match/1.1.json", '{"a": NaN}', "json"),
+    ("events/new_match/1.1.json", '{"title": "\\ud800"}', "json"),
+    ("events/new_match/1.1.json", b"\xff\xfe{}", "json"),
+    ("events/new_match/1.1.json", '{"not": ' * 5000 + "true" + "}" * 5000, "json"),
+    ("events/new_match/1.1.json", '{"not": ' * 70 + "true" + "}" * 70, "json"),
+    ("events/new_match/1.1.json", '{"minimum": 1' + "0" * 5000 + "}", "json"),
+    ("events/new_match/v1.json", "{}", "place"),
+    ("events/new_match/01.0.json", "{}", "place"),
+    ("events/new_match.json", "{}", "place"),
+    ("events/New-Match/1.0.json", "{}", "place"),
+    ("events/new_match/1.0/more.json", "{}", "place"),
+    ("records/old/render.json", "{}", "place"),
+    ("common/bad.json", '{"type": 1}', "metaschema"),
+]
+
+
+@pytest.mark.parametrize(("place", "content", "rule"), FILES)
+def test_a_file_that_is_no_schema_is_named(tree: Path, place: str, content: str | bytes, rule: str) -> None:
+    """And the others are checked all the same."""
+    found = problems(tree, place, content)
+    assert [(problem.file, problem.rule) for problem in found] == [(place, rule)]
+
+
+WILD: list[dict[str, Any]] = [
+    {"properties": {"data": True, "type": True}, "examples": [1, None, {"data": 5}]},
+    {"properties": {"data": {"properties": {"a~/b": {"type": "string"}}}}, "required": ["data"]},
+    {"type": ["object", "null"], "oneOf": [True, {"properties": {}}], "items": False},
+    {"if": {"properties": {"a": {}}}, "then": {"required": ["a"]}, "$ref": "#"},
+    {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    {},
+]
+
+
+@pytest.mark.parametrize("document", WILD)
+def test_an_odd_schema_is_judged_and_crashes_nothing(tree: Path, document: dict[str, Any]) -> None:
+    found = problems(tree, "events/odd/1.0.json", json.dumps(document))
+    assert {problem.file for problem in found} == {"events/odd/1.0.json"}
+    assert "identity" in {problem.rule for problem in found}
+
+
+CLOSED: list[dict[str, Any]] = [
+    {"unevaluatedProperties": False, "allOf": [{"properties": {"a": {"const": 1}}}]},
+    {"additionalProperties": False, "if": {"properties": {"amount": {"const": 1}}}, "then": {"required": ["currency"]}},
+    {"additionalProperties": {"const": 1}, "propertyNames": {"pattern": "^[a-z]$"}, "maxProperties": 3},
+]
+
+
+@pytest.mark.parametrize("members", CLOSED)
+def test_there_are_three_ways_to_close_an_object(tree: Path, members: dict[str, Any]) -> None:
+    """What judges the same object in parts is closed by the whole."""
+    document = deepcopy(SOUND)
+    at(*DATA, "award", additionalProperties=None)(document)
+    at(*DATA, "award", **members)(document)
+    assert "closed" not in {problem.rule for problem in problems(tree, EVENT, json.dumps(document))}
+
+
+def test_the_command_lists_problems_and_ends_with_100(tree: Path) -> None:
+    (tree / EVENT).write_text(json.dumps({**SOUND, "title": ""}), "utf-8")
+    run = CliRunner().invoke(app, ["schema", "validate", str(tree)])
+    assert run.exit_code == Exit.FINDINGS
+    first, last = run.stdout.splitlines()
+    assert first.startswith(f"{tree / EVENT}#/title: described: ")
+    assert last == "4 files and 3 examples checked, 1 problems"
+
+
+def test_the_command_says_the_same_as_json(tree: Path) -> None:
+    (tree / EVENT).write_text("{", "utf-8")
+    run = CliRunner().invoke(app, ["schema", "validate", str(tree), "--json"])
+    assert run.exit_code == Exit.FINDINGS
+    said = json.loads(run.stdout)
+    assert [(problem["file"], problem["rule"]) for problem in said["problems"]] == [(EVENT, "json")]
+
+
+def test_the_command_finds_nothing_wrong_with_what_is_shipped() -> None:
+    run = CliRunner().invoke(app, ["schema", "validate"])
+    assert run.exit_code == Exit.OK
+    assert run.stdout.endswith(" checked, 0 problems\n")
+
+
+def test_no_schemas_at_all_cannot_be_checked(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        run = CliRunner().invoke(app, ["schema", "validate", str(folder)])
+        assert run.exit_code == Exit.CANNOT_LOAD
+        assert "no schemas" in run.stderr
+
+
+def test_the_list_has_every_version_with_its_hash_and_examples() -> None:
+    run = CliRunner().invoke(app, ["schema", "ls", "--json"])
+    rows = {(row["type"], row["version"]): row for row in json.loads(run.stdout)}
+    shipped = registry.load()
+    assert set(rows) == {(name, version) for name, versions in shipped.events.items() for version in versions}
+    assert rows["deadline_soon", "1.1"]["examples"] == 3
+    assert all(len(row["sha256"]) == 64 for row in rows.values())
+    lines = CliRunner().invoke(app, ["schema", "ls"]).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(name for name, _ in rows)
