@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas import registry, validation
+from schemas.formats import FORMATS
 from schemas.rules import RULES
 from schemas.validation import Problem
 from streams.cli.exits import Exit
@@ -114,6 +115,25 @@ def test_a_broken_rule_is_named_with_its_place(tree: Path, rule: str, pointer: s
 def test_every_rule_is_broken_once() -> None:
     """Those that need a valid schema, and the others."""
     assert {rule for rule, _, _ in BAD} == {rule.name for rule in RULES} | {"metaschema", "example"}
+
+
+def rows(title: str) -> list[list[str]]:
+    """The table under a heading of docs/schemas.md, cell by cell."""
+    text = (Path(__file__).parents[2] / "docs/schemas.md").read_text("utf-8")
+    section = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+
+
+def test_the_page_explains_every_rule() -> None:
+    """Those of the table, and what is looked at before and after them."""
+    named = [row[0].strip(" `") for row in rows("Rules for authors")]
+    others = {"place", "json", "metaschema", "example", "validators"}
+    assert sorted(named) == sorted({rule.name for rule in RULES} | others)
+
+
+def test_the_page_lists_the_formats_that_there_are() -> None:
+    listed = [[cell.strip(" `") for cell in row] for row in rows("Formats")]
+    assert listed == [[name, each.source, each.example] for name, each in FORMATS.items()]
 
 
 FILES = [
