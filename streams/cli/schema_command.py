@@ -59,7 +59,7 @@ def _report(folder: Path) -> Report:
         # Here and not above: what it needs is an extra, and the other commands do without.
         from schemas import validation  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        fail(f"this needs {error.name}: install the extra, auto-com-center[schemas]")
+        fail(f"this needs {str(error.name).partition('.')[0]}: install the extra, auto-com-center[schemas]")
     try:
         return validation.validate(folder)
     except SchemaLoadError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -76,6 +78,7 @@ BAD: list[tuple[str, str, Change]] = [
     ("reference", "/properties/recipient/$ref", at("properties", "recipient", ref="urn:auto_com_center:records:x")),
     ("reference", "", at("properties", "recipient", ref="urn:auto_com_center:common:recipients")),
     ("reference", "", at("properties", "recipient", ref="#/$defs/recipient")),
+    ("reference", "", at(ref="#")),
     ("closed", "", at(additionalProperties=None)),
     ("closed", f"{D}/award", at(*DATA, "award", additionalProperties=True)),
     ("closed", f"{D}/award", at(*DATA, "award", additionalProperties={"type": "integer", "minimum": 0, "maximum": 1})),
@@ -218,6 +221,16 @@ def test_the_command_finds_nothing_wrong_with_what_is_shipped() -> None:
     run = CliRunner().invoke(app, ["schema", "validate"])
     assert run.exit_code == Exit.OK
     assert run.stdout.endswith(" checked, 0 problems\n")
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    """The reference validator is no part of what a worker needs."""
+    code = "import sys; sys.modules['jsonschema'] = None; from streams.cli.main import main; main()"
+    run = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-c", code, "schema", "validate"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == Exit.CANNOT_LOAD
+    assert run.stderr == "comcenter: this needs jsonschema: install the extra, auto-com-center[schemas]\n"
 
 
 def test_no_schemas_at_all_cannot_be_checked(tmp_path: Path) -> None:
