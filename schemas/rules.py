@@ -14,7 +14,7 @@ from typing import Any, Final
 from schemas.files import Kind, SchemaFile
 from schemas.formats import FORMATS
 from schemas.reference import DIALECT, keywords
-from schemas.walk import Node, walk
+from schemas.walk import Node, held, pointer, walk
 
 MIN_EXAMPLES: Final = 3
 Found = Iterator[tuple[str, str]]
@@ -120,20 +120,28 @@ _BOUNDS: Final = {
     "integer": ("minimum", "maximum"),
     "number": ("minimum", "maximum"),
 }
-_TELLS_TYPE: Final = ("type", "const", "enum", "$ref", "allOf", "anyOf", "oneOf")
+_TELLS_TYPE: Final = frozenset({"type", "const", "enum", "$ref", "allOf", "anyOf", "oneOf"})
+_HOLDS_VALUES: Final = ("properties", "items", "prefixItems", "additionalProperties", "$defs")
 
 
 def _bounded(_file: SchemaFile, document: Mapping[str, Any]) -> Found:
     for node in walk(document):
-        if node.via in ("properties", "items", "additionalProperties") and not any(
-            k in node.schema for k in _TELLS_TYPE
-        ):
-            yield node.pointer, "takes anything: give it a `type`"
+        yield from _anything(node)
         if "const" in node.schema or "enum" in node.schema:
             continue
         for bound in (bound for kind in _types(node.schema) for bound in _BOUNDS.get(kind, ())):
             if bound not in node.schema:
                 yield node.pointer, f"has no bound: add `{bound}`"
+
+
+def _anything(node: Node) -> Found:
+    """Values of which nothing at all is said."""
+    for keyword in _HOLDS_VALUES:
+        for steps, schema in held(keyword, node.schema.get(keyword)):
+            if schema is True or (isinstance(schema, Mapping) and _TELLS_TYPE.isdisjoint(schema)):
+                yield node.pointer + pointer(steps), "takes anything: give it a `type`"
+    if "array" in _types(node.schema) and "items" not in node.schema:
+        yield node.pointer, "takes any items: add `items`"
 
 
 def _described(file: SchemaFile, document: Mapping[str, Any]) -> Found:

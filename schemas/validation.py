@@ -17,7 +17,7 @@ from jsonschema.exceptions import best_match
 from schemas import files, reference, registry
 from schemas.files import Kind, SchemaFile
 from schemas.rules import RULES
-from schemas.walk import escape, walk
+from schemas.walk import pointer, walk
 
 MAX_MESSAGE: Final = 200
 MEANING: Final = frozenset({"keyword", "format", "reference"})
@@ -93,8 +93,8 @@ def _basic_problems(file: SchemaFile) -> Iterator[Problem]:
     elif file.document is None:
         yield problem("json", file.fault)
     elif error := best_match(reference.metaschema_errors(file.document)):
-        pointer = "".join(f"/{escape(step)}" for step in error.absolute_path)
-        yield problem("metaschema", f"is no draft 2020-12 schema there: {error.message}", pointer)
+        where = pointer(error.absolute_path)
+        yield problem("metaschema", f"is no draft 2020-12 schema there: {error.message}", where)
     else:
         for node in walk(file.document):
             if fault := _pattern_fault(node.schema):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,12 +41,13 @@ def walk(document: Mapping[str, Any]) -> Iterator[Node]:
 def _children(node: Node) -> Iterator[Node]:
     for keyword, value in node.schema.items():
         around = (*node.around, node.schema) if keyword in IN_PLACE else ()
-        for steps, schema in _held(keyword, value):
+        for steps, schema in held(keyword, value):
             if isinstance(schema, Mapping):
-                yield Node(node.pointer + "".join(f"/{escape(step)}" for step in steps), schema, keyword, around)
+                yield Node(node.pointer + pointer(steps), schema, keyword, around)
 
 
-def _held(keyword: str, value: Any) -> Iterator[tuple[tuple[object, ...], Any]]:  # noqa: ANN401 - any JSON
+def held(keyword: str, value: Any) -> Iterator[tuple[tuple[object, ...], Any]]:  # noqa: ANN401 - any JSON
+    """The subschemas that a keyword holds, booleans too, each with the steps that lead there."""
     if keyword in BY_NAME and isinstance(value, Mapping):
         yield from (((keyword, name), schema) for name, schema in value.items())
     elif keyword in IN_LIST and isinstance(value, list):
@@ -55,6 +56,6 @@ def _held(keyword: str, value: Any) -> Iterator[tuple[tuple[object, ...], Any]]:
         yield (keyword,), value
 
 
-def escape(step: object) -> str:
-    """A step of a JSON pointer."""
-    return str(step).replace("~", "~0").replace("/", "~1")
+def pointer(steps: Iterable[object]) -> str:
+    """Steps as a JSON pointer."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)

@@ -16,7 +16,7 @@ from streams.topology import build_topology
 from tests.builders import ISSUER, NOW_S, TOPIC, claims, default_keys, record, token
 from tests.driver import Tally, TopologyDriver
 
-TYPE = "interview_invited"
+TYPE = "made_for_a_test"
 ROW = f"""
 [{TYPE}]
 version = "1.0"
