@@ -68,6 +68,7 @@ bench: $(VENV)/dev ## Our agents against a plain loop doing the same work, side 
 
 docs: $(VENV)/dev ## Make the generated pages anew
 	@$(BIN)/python -m config.document > docs/configuration.md
+	@$(BIN)/python -m streams.catalogue docs
 
 lock: $(VENV)/made ## Resolve the lock files anew
 	@$(PIP) uv

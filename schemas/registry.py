@@ -18,6 +18,7 @@ import jsonschema_rs
 import orjson
 
 from schemas import wording
+from schemas.formats import CHECKS
 from schemas.wording import Fault
 
 ROOT: Final = Path(__file__).parent
@@ -39,7 +40,7 @@ class Breach:
 
 
 class CompiledSchema:
-    """One schema, ready to validate. ``format`` is asserted."""
+    """One schema, ready to validate. ``format`` is asserted, as `schemas.formats` has it."""
 
     def __init__(self, document: Mapping[str, Any], validator: jsonschema_rs.Validator) -> None:
         self.document = document
@@ -158,8 +159,28 @@ def _documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _compile(path: Path, document: dict[str, Any], shared: jsonschema_rs.Registry) -> CompiledSchema:
     try:
+        return compile_schema(document, shared)
+    except SchemaLoadError as error:
+        raise SchemaLoadError(f"{path}: {error}") from None
+
+
+def compile_schema(document: dict[str, Any], shared: jsonschema_rs.Registry) -> CompiledSchema:
+    """One schema whose references lead to itself or into ``shared``.
+
+    Raises:
+        SchemaLoadError: not a valid schema, an unknown format, or a reference that leads elsewhere.
+    """
+    try:
         jsonschema_rs.meta.validate(document)
-        validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True, registry=shared)
+        # Offline: a `$ref` to an address would otherwise be fetched from there, and one to a file be read.
+        validator = jsonschema_rs.Draft202012Validator(
+            document,
+            validate_formats=True,
+            ignore_unknown_formats=False,
+            formats=dict(CHECKS),
+            registry=shared,
+            offline=True,
+        )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        raise SchemaLoadError(f"{path}: {str(error).splitlines()[0]}") from None
+        raise SchemaLoadError(str(error).splitlines()[0]) from None
     return CompiledSchema(document, validator)

@@ -60,8 +60,8 @@ class FixedKeys:
 
 
 def producers() -> dict[str, Producer]:
-    """Two issuers, each with its own topic and types."""
-    rows = {ISSUER: {"deadline_soon", "new_match"}, OTHER: {"new_match"}}
+    """Two issuers, each with its own topic: the first may send every type of this build, the second `new_match`."""
+    rows = {ISSUER: set(registry.load().events), OTHER: {"new_match"}}
     return {
         issuer: Producer(issuer=issuer, service=issuer, topic=f"events.{issuer}", types=frozenset(types))
         for issuer, types in rows.items()

@@ -121,7 +121,7 @@ class Centre:
     def set_up(self) -> Centre:
         """Keys, producers file and topics."""
         tables = []
-        for issuer, types in {ISSUER: ["deadline_soon", "new_match"], AUTH: ["welcome"]}.items():
+        for issuer, types in {ISSUER: sorted(registry.load().events), AUTH: ["welcome"]}.items():
             document = orjson.dumps({"keys": [signing.public_jwk(self.key, kid=KID)]})
             (self.folder / f"{issuer}.json").write_bytes(document)
             source = f"{self.key_url}/{issuer}/jwks.json" if self.key_url else f"{issuer}.json"

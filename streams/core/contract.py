@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Protocol
 
+from streams.core.moments import parse
 from streams.core.reasons import Reason, Rejected
 from streams.core.token import Claims
 
 MAX_DETAIL: Final = 200
 _PLAIN_STEP: Final = re.compile(r"|[a-z][a-z0-9_]{0,31}|\d{1,4}", re.ASCII)
-_LEAP_SECOND: Final = re.compile(r"(T\d\d:\d\d):60")
 
 
 class Breach(Protocol):
@@ -98,11 +97,10 @@ def validate(claims: Claims, schemas: Schemas) -> Event | Rejected:
 
 
 def _epoch_ms(moment: str | None) -> int | None:
-    """RFC 3339 to milliseconds since the epoch; a leap second counts as the second before it."""
+    """RFC 3339 to milliseconds since the epoch."""
     if moment is None:
         return None
-    parsed = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", moment.upper()))
-    return int(parsed.timestamp() * 1000)
+    return int(parse(moment).timestamp() * 1000)
 
 
 def _violated(event_type: str, version: str, violations: Sequence[Breach]) -> Rejected:

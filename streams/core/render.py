@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any, Final
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from streams.core import filters
 from streams.core.messages import Message, RenderOrder
 from streams.core.reasons import Reason, Rejected
 from streams.core.templates import Template, Templates
@@ -39,7 +39,7 @@ class Renderer:
             auto_reload=False,
             cache_size=-1,
         )
-        self._environment.filters["day"] = day
+        self._environment.filters |= {"day": filters.day, "moment": filters.moment, "money": filters.money}
 
     def render(self, order: RenderOrder) -> Message | Rejected:
         """The message that an order asks for, or why there is none."""
@@ -92,13 +92,3 @@ def _describe(error: jinja2.TemplateError) -> str:
     if isinstance(error, jinja2.UndefinedError) and error.message:
         return error.message[:120]
     return type(error).__name__
-
-
-def day(value: str) -> str:
-    """An RFC 3339 date or date-time as ``7 March 2027``.
-
-    Raises:
-        ValueError: not a date.
-    """
-    moment = datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
-    return f"{moment.day} {moment:%B %Y}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped] # no stubs; it comes with yamllint
+import yaml
 
 from config.settings import Settings
 

@@ -1,0 +1,1 @@
+"""What readers are told of events and topics, made from schemas, templates, producers and the table of topics."""
