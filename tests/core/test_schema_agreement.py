@@ -69,6 +69,9 @@ class Tight:
     def null(self, _schema: Mapping[str, Any]) -> None:
         return None
 
+    def boolean(self, _schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - or what is none
+        return self._draw(st.sampled_from([0, "true"]) if self._goes_wrong() else st.booleans())
+
     def integer(self, schema: Mapping[str, Any]) -> int | float:
         low, high = schema.get("minimum", 0), schema.get("maximum", 2**53)
         number: int = self._draw(
