@@ -120,8 +120,12 @@ class KeyRing:
     def recalled(self, seen: SeenKey) -> KeyRing:
         """What is known after another worker, or a worker before us, has told of a key."""
         known = self.seen.get(seen.key.kid)
-        told = seen if known is None else known.merged(seen)
+        told = self._not_shown(seen) if known is None else known.merged(seen)
         return _ring({**self.seen, seen.key.kid: told}, self.fetched_ms)
+
+    def _not_shown(self, seen: SeenKey) -> SeenKey:
+        """A key that is news to us although we have fetched since: it had been withdrawn by then."""
+        return seen if self.fetched_ms is None else _missed(seen, self.fetched_ms)
 
     def without(self, kid: str) -> KeyRing:
         """Forget a key."""
@@ -144,7 +148,8 @@ def _shown(known: SeenKey | None, key: Key, at_ms: int) -> SeenKey:
 
 
 def _missed(known: SeenKey, at_ms: int) -> SeenKey:
-    return known if known.missed_ms is not None else replace(known, missed_ms=max(at_ms, known.last_seen_ms))
+    """A fetch that began no later than the last sight tells nothing: another worker's was under way as well."""
+    return known if known.missed_ms is not None or at_ms <= known.last_seen_ms else replace(known, missed_ms=at_ms)
 
 
 def _bounded(seen: dict[str, SeenKey]) -> dict[str, SeenKey]:
@@ -174,7 +179,7 @@ def key_record_key(issuer: str, kid: str) -> bytes:
 
 
 def read_key_record(value: bytes, *, now_ms: int) -> tuple[str, SeenKey] | str:
-    """Issuer and key of a record on ``comms.keys``, or why it is ignored. A sight in the future counts as now."""
+    """Issuer and key of a record on ``comms.keys``, or why it is ignored. What lies in the future counts as now."""
     try:
         body = json_object(value)
     except EncodingError as error:
@@ -186,6 +191,10 @@ def read_key_record(value: bytes, *, now_ms: int) -> tuple[str, SeenKey] | str:
     issuer = body.get("issuer")
     if not isinstance(issuer, str) or not _is_ms(first) or not _is_ms(last) or not (missed is None or _is_ms(missed)):
         return "not a record of a key"
+    if missed is not None:
+        if missed <= last:
+            return "the key was missed before it was last seen"
+        missed = min(missed, now_ms + 1)  # else a clock that is ahead would let the key stand until then
     return issuer, SeenKey(key=key, first_seen_ms=first, last_seen_ms=min(last, now_ms), missed_ms=missed)
 
 
