@@ -184,17 +184,16 @@ def read_key_record(value: bytes, *, now_ms: int) -> tuple[str, SeenKey] | str:
         body = json_object(value)
     except EncodingError as error:
         return str(error)
-    key = key_of(body.get("jwk"))
+    key, issuer = key_of(body.get("jwk")), body.get("issuer")
     if isinstance(key, str):
         return key
     first, last, missed = (body.get(name) for name in ("first_seen_ms", "last_seen_ms", "missed_ms"))
-    issuer = body.get("issuer")
-    if not isinstance(issuer, str) or not _is_ms(first) or not _is_ms(last) or not (missed is None or _is_ms(missed)):
+    if not isinstance(issuer, str) or not issuer or not _is_ms(first) or not _is_ms(last):
         return "not a record of a key"
-    if missed is not None:
-        if missed <= last:
-            return "the key was missed before it was last seen"
-        missed = min(missed, now_ms + 1)  # else a clock that is ahead would let the key stand until then
+    if "missed_ms" not in body or not (missed is None or (_is_ms(missed) and missed > last)):
+        return "`missed_ms` must be null or a time after the last sight"
+    # A clock that is ahead must not let a key stand until then.
+    missed = None if missed is None else min(missed, now_ms + 1)
     return issuer, SeenKey(key=key, first_seen_ms=first, last_seen_ms=min(last, now_ms), missed_ms=missed)
 
 
