@@ -1,9 +1,9 @@
-"""A key-set server that answers as told, on loopback, and what a key set needs beside it."""
+"""A server that answers as told, on loopback: key sets, discovery, tokens; and what a key set needs beside it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,9 +31,18 @@ KEPT_FOR_S: Final = 5000.0
 RECORD_EVERY_S: Final = 100.0
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one client sent."""
+
+    method: str
+    headers: Mapping[str, str]
+    body: str
+
+
 @dataclass(slots=True)
 class Server:
-    """Answers as told, and remembers the paths that it was asked for. ``pages`` go before ``body``."""
+    """Answers as told, and remembers what it was asked for. ``pages`` go before ``body``."""
 
     body: bytes = GOOD
     status: int = 200
@@ -42,6 +51,7 @@ class Server:
     delay: float = 0.0
     pages: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     port: int = 0
 
     @property
@@ -51,6 +61,7 @@ class Server:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
+        self.requests.append(Request(request.method, dict(request.headers), await request.text()))
         await asyncio.sleep(self.delay)
         body = self.pages.get(request.path, self.body)
         if not self.chunked:
