@@ -4,66 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
 from typing import Any
 
-import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.access import MAX_SUBJECT, Access, AccessRules, verify_access
+from streams.core.access import MAX_SUBJECT, Access, verify_access
 from streams.core.keyring import Arrival, NoKey
 from streams.core.keys import Key, parse
 from streams.core.reasons import Reason, Rejected
-from streams.core.signing import PrivateKey, algorithm
 from streams.core.token import Claims, Producer, TokenRules, verify
+from tests.access import AUTH, KEYS, KEYS_OF, access_claims, access_rules, access_token
 from tests.builders import NOW_S, TOPIC, FixedKeys, jwks, private_key, producers, record, token
 
 PROPERTY = settings(deadline=None, database=None, max_examples=150)
-AUTH = "https://auth.example"
-KEYS_OF = f"oauth:{AUTH}"
-KEYS = FixedKeys({KEYS_OF: parse(jwks({"auth": private_key(), "ec": private_key("ES256")}))})
-
-
-def rules(keys: Any = KEYS) -> AccessRules:
-    return AccessRules(issuer=AUTH, keys_of=KEYS_OF, keys=keys)
-
-
-def body(**changes: Any) -> dict[str, Any]:
-    """Valid claims as RFC 9068 wants them; ``...`` removes one."""
-    made = {
-        "iss": AUTH,
-        "aud": "auto_com_center",
-        "sub": "service:portal",
-        "roles": ["SystemService"],
-        "iat": NOW_S,
-        "exp": NOW_S + 300,
-        "jti": "t-1",
-        "client_id": "portal",
-        "scope": "notify:send notify:read",
-    } | changes
-    return {name: value for name, value in made.items() if value is not ...}
-
-
-def access_token(
-    claims: Mapping[str, Any] | None = None, *, key: PrivateKey | None = None, header: Mapping[str, Any] | None = None
-) -> bytes:
-    """Signed as it stands: `jwt.encode` would look at the claims."""
-    signer = key or private_key()
-    members = {"kid": "auth", "typ": "at+jwt", **(header or {})}
-    payload = json.dumps(claims if claims is not None else body()).encode()
-    return jwt.PyJWS().encode(payload, signer, algorithm=algorithm(signer), headers=members).encode()
 
 
 def judged(value: bytes, *, now_s: float = NOW_S, keys: Any = KEYS) -> Reason | None:
     """Why it is refused; None if it isn't."""
-    outcome = verify_access(value, rules(keys), now_s=now_s)
+    outcome = verify_access(value, access_rules(keys), now_s=now_s)
     return outcome.reason if isinstance(outcome, Rejected) else None
 
 
 def test_a_good_token_tells_who_calls_and_what_they_may_do() -> None:
-    assert verify_access(access_token(), rules(), now_s=NOW_S) == Access(
+    assert verify_access(access_token(), access_rules(), now_s=NOW_S) == Access(
         subject="service:portal",
         roles=frozenset({"SystemService"}),
         scopes=frozenset({"notify:send", "notify:read"}),
@@ -74,18 +39,18 @@ ACCEPTED: dict[str, bytes] = {
     "the long type": access_token(header={"typ": "application/at+jwt"}),
     "the old type": access_token(header={"typ": "JWT"}),
     "no type": access_token(header={"typ": None}),
-    "several audiences": access_token(body(aud=["other", "auto_com_center"])),
-    "several roles": access_token(body(roles=["Reader", "SystemService", 7])),
-    "no scope": access_token(body(scope=...)),
-    "an empty scope": access_token(body(scope="")),
-    "no iat": access_token(body(iat=...)),
-    "times with a fraction": access_token(body(iat=NOW_S - 0.5, exp=NOW_S + 0.5)),
-    "nbf within the skew": access_token(body(nbf=NOW_S + 60)),
-    "iat within the skew": access_token(body(iat=NOW_S + 60)),
-    "exp within the skew": access_token(body(exp=NOW_S - 59.9)),
-    "a long life": access_token(body(exp=NOW_S + 86_400)),
-    "the longest subject": access_token(body(sub="s" * MAX_SUBJECT)),
-    "claims that we don't know": access_token(body(tenant={"id": 1})),
+    "several audiences": access_token(access_claims(aud=["other", "auto_com_center"])),
+    "several roles": access_token(access_claims(roles=["Reader", "SystemService", 7])),
+    "no scope": access_token(access_claims(scope=...)),
+    "an empty scope": access_token(access_claims(scope="")),
+    "no iat": access_token(access_claims(iat=...)),
+    "times with a fraction": access_token(access_claims(iat=NOW_S - 0.5, exp=NOW_S + 0.5)),
+    "nbf within the skew": access_token(access_claims(nbf=NOW_S + 60)),
+    "iat within the skew": access_token(access_claims(iat=NOW_S + 60)),
+    "exp within the skew": access_token(access_claims(exp=NOW_S - 59.9)),
+    "a long life": access_token(access_claims(exp=NOW_S + 86_400)),
+    "the longest subject": access_token(access_claims(sub="s" * MAX_SUBJECT)),
+    "claims that we don't know": access_token(access_claims(tenant={"id": 1})),
 }
 
 
@@ -112,27 +77,27 @@ REFUSED: dict[str, tuple[Reason, bytes]] = {
     "RS256 under another algorithm's key": (Reason.TOKEN_ALG, access_token(header={"kid": "ec"})),
     "an unknown key": (Reason.TOKEN_UNKNOWN_KEY, access_token(header={"kid": "other"})),
     "another key under the kid": (Reason.TOKEN_SIGNATURE, access_token(key=private_key("RS256", "other"))),
-    "another issuer": (Reason.TOKEN_ISSUER, access_token(body(iss="https://evil.example"))),
-    "almost the issuer": (Reason.TOKEN_ISSUER, access_token(body(iss=AUTH + "/"))),
-    "no issuer": (Reason.TOKEN_ISSUER, access_token(body(iss=...))),
-    "another audience": (Reason.TOKEN_AUDIENCE, access_token(body(aud="scholarship_api"))),
-    "a longer audience": (Reason.TOKEN_AUDIENCE, access_token(body(aud="auto_com_center2"))),
-    "no audience": (Reason.TOKEN_AUDIENCE, access_token(body(aud=...))),
-    "an empty list of audiences": (Reason.TOKEN_AUDIENCE, access_token(body(aud=[]))),
-    "another role": (Reason.TOKEN_ROLE, access_token(body(roles=["Student"]))),
-    "no role": (Reason.TOKEN_ROLE, access_token(body(roles=...))),
-    "roles as one text": (Reason.TOKEN_ROLE, access_token(body(roles="SystemService"))),
-    "no exp": (Reason.TOKEN_CLAIMS, access_token(body(exp=...))),
-    "exp as true": (Reason.TOKEN_CLAIMS, access_token(body(exp=True))),
-    "over": (Reason.TOKEN_EXPIRED, access_token(body(iat=NOW_S - 900, exp=NOW_S - 60))),
-    "issued ahead": (Reason.TOKEN_NOT_YET_VALID, access_token(body(iat=NOW_S + 61))),
-    "not before then": (Reason.TOKEN_NOT_YET_VALID, access_token(body(nbf=NOW_S + 61))),
-    "nbf as true": (Reason.TOKEN_CLAIMS, access_token(body(nbf=True))),
-    "iat as null": (Reason.TOKEN_CLAIMS, access_token(body(iat=None))),
-    "no subject": (Reason.TOKEN_CLAIMS, access_token(body(sub=...))),
-    "an empty subject": (Reason.TOKEN_CLAIMS, access_token(body(sub=""))),
-    "a subject that is too long": (Reason.TOKEN_CLAIMS, access_token(body(sub="s" * (MAX_SUBJECT + 1)))),
-    "scopes as a list": (Reason.TOKEN_CLAIMS, access_token(body(scope=["notify:send"]))),
+    "another issuer": (Reason.TOKEN_ISSUER, access_token(access_claims(iss="https://evil.example"))),
+    "almost the issuer": (Reason.TOKEN_ISSUER, access_token(access_claims(iss=AUTH + "/"))),
+    "no issuer": (Reason.TOKEN_ISSUER, access_token(access_claims(iss=...))),
+    "another audience": (Reason.TOKEN_AUDIENCE, access_token(access_claims(aud="scholarship_api"))),
+    "a longer audience": (Reason.TOKEN_AUDIENCE, access_token(access_claims(aud="auto_com_center2"))),
+    "no audience": (Reason.TOKEN_AUDIENCE, access_token(access_claims(aud=...))),
+    "an empty list of audiences": (Reason.TOKEN_AUDIENCE, access_token(access_claims(aud=[]))),
+    "another role": (Reason.TOKEN_ROLE, access_token(access_claims(roles=["Student"]))),
+    "no role": (Reason.TOKEN_ROLE, access_token(access_claims(roles=...))),
+    "roles as one text": (Reason.TOKEN_ROLE, access_token(access_claims(roles="SystemService"))),
+    "no exp": (Reason.TOKEN_CLAIMS, access_token(access_claims(exp=...))),
+    "exp as true": (Reason.TOKEN_CLAIMS, access_token(access_claims(exp=True))),
+    "over": (Reason.TOKEN_EXPIRED, access_token(access_claims(iat=NOW_S - 900, exp=NOW_S - 60))),
+    "issued ahead": (Reason.TOKEN_NOT_YET_VALID, access_token(access_claims(iat=NOW_S + 61))),
+    "not before then": (Reason.TOKEN_NOT_YET_VALID, access_token(access_claims(nbf=NOW_S + 61))),
+    "nbf as true": (Reason.TOKEN_CLAIMS, access_token(access_claims(nbf=True))),
+    "iat as null": (Reason.TOKEN_CLAIMS, access_token(access_claims(iat=None))),
+    "no subject": (Reason.TOKEN_CLAIMS, access_token(access_claims(sub=...))),
+    "an empty subject": (Reason.TOKEN_CLAIMS, access_token(access_claims(sub=""))),
+    "a subject that is too long": (Reason.TOKEN_CLAIMS, access_token(access_claims(sub="s" * (MAX_SUBJECT + 1)))),
+    "scopes as a list": (Reason.TOKEN_CLAIMS, access_token(access_claims(scope=["notify:send"]))),
 }
 
 
@@ -179,8 +144,8 @@ class NoKeysYet:
 
 def test_without_keys_at_hand_nobody_is_let_in() -> None:
     """A door can't wait: it refuses, and doesn't say that the key is unknown when only a fetch could tell."""
-    early = verify_access(access_token(), rules(NoKeysYet()), now_s=NOW_S)
-    known = verify_access(access_token(header={"kid": "other"}), rules(), now_s=NOW_S)
+    early = verify_access(access_token(), access_rules(NoKeysYet()), now_s=NOW_S)
+    known = verify_access(access_token(header={"kid": "other"}), access_rules(), now_s=NOW_S)
     assert isinstance(early, Rejected)
     assert isinstance(known, Rejected)
     assert early.reason is known.reason is Reason.TOKEN_UNKNOWN_KEY
@@ -196,7 +161,7 @@ def test_the_key_is_looked_for_at_this_moment_and_under_the_auth_services_name()
             asked.append((issuer, kid, arrival.appended_ms, arrival.received_ms))
             return NoKey.UNKNOWN
 
-    verify_access(access_token(), rules(Asked()), now_s=NOW_S + 0.5)
+    verify_access(access_token(), access_rules(Asked()), now_s=NOW_S + 0.5)
     now_ms = NOW_S * 1000 + 500
     assert asked == [(KEYS_OF, "auth", now_ms, now_ms)]
 
@@ -210,7 +175,7 @@ def events_of(issuer: str) -> TokenRules:
 @pytest.mark.parametrize("kind", ["at+jwt", "application/at+jwt", "JWT", None])
 def test_an_access_token_is_never_an_event(kind: str | None) -> None:
     """Though it has all that an event has, signed with a key that may sign events."""
-    both = body(event={"type": "new_match"})
+    both = access_claims(event={"type": "new_match"})
     outcome = verify(record(access_token(both, header={"typ": kind})), events_of(AUTH))
     assert isinstance(outcome, Rejected)
     assert outcome.reason is Reason.TOKEN_TYPE
@@ -220,9 +185,9 @@ def test_an_access_token_is_never_an_event(kind: str | None) -> None:
 
 def test_an_event_is_never_an_access_token() -> None:
     """The same claims and key under another type would pass."""
-    event = access_token(body(event={"type": "new_match"}), header={"typ": "event+jwt"})
+    event = access_token(access_claims(event={"type": "new_match"}), header={"typ": "event+jwt"})
     assert judged(event) is Reason.TOKEN_TYPE
-    assert judged(access_token(body(event={"type": "new_match"}))) is None
+    assert judged(access_token(access_claims(event={"type": "new_match"}))) is None
     assert judged(token()) is Reason.TOKEN_TYPE
 
 
@@ -243,14 +208,16 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 
 
 @PROPERTY
-@given(st.dictionaries(st.sampled_from(sorted(body())), JUNK, min_size=1, max_size=3))
+@given(st.dictionaries(st.sampled_from(sorted(access_claims())), JUNK, min_size=1, max_size=3))
 def test_no_claim_however_wrong_raises(changes: dict[str, Any]) -> None:
-    assert isinstance(verify_access(access_token(body(**changes)), rules(), now_s=NOW_S), Access | Rejected)
+    assert isinstance(
+        verify_access(access_token(access_claims(**changes)), access_rules(), now_s=NOW_S), Access | Rejected
+    )
 
 
 def test_no_detail_quotes_the_token() -> None:
     secret = "ana.ruiz@example.org"
     for changes in ({"iss": secret}, {"sub": secret * 9}, {"aud": secret}, {"roles": [secret]}, {"scope": [secret]}):
-        outcome = verify_access(access_token(body(**changes)), rules(), now_s=NOW_S)
+        outcome = verify_access(access_token(access_claims(**changes)), access_rules(), now_s=NOW_S)
         assert isinstance(outcome, Rejected)
         assert secret not in outcome.detail
