@@ -120,7 +120,7 @@ class KeySets:
             log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
         known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
         known.ring = known.ring.after_fetch(keys, began_ms=began_ms)
-        for kid in known.asked - known.ring.seen.keys():
+        for kid in known.asked - keys.keys.keys():
             self._unknown[issuer, kid] = True
         known.asked.clear()
         self._record(issuer, known, began_ms)
