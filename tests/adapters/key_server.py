@@ -33,8 +33,9 @@ RECORD_EVERY_S: Final = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one client sent."""
+    """What one client sent, and when by the loop's clock."""
 
+    at: float
     method: str
     headers: Mapping[str, str]
     body: str
@@ -61,7 +62,8 @@ class Server:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
-        self.requests.append(Request(request.method, dict(request.headers), await request.text()))
+        at = asyncio.get_running_loop().time()
+        self.requests.append(Request(at, request.method, dict(request.headers), await request.text()))
         await asyncio.sleep(self.delay)
         body = self.pages.get(request.path, self.body)
         if not self.chunked:
@@ -76,6 +78,10 @@ class Server:
     def source(self, issuer: str = ISSUER, path: str = "/jwks.json") -> KeySource:
         """Its key set as one issuer's."""
         return KeySource(issuer=issuer, jwks=self.url + path, production=False)
+
+    def discovered(self, issuer: str = ISSUER, path: str = "") -> KeySource:
+        """The key set that its discovery document points to."""
+        return KeySource(issuer=issuer, discovery=self.url + path, production=False)
 
 
 @asynccontextmanager
