@@ -138,7 +138,8 @@ class KeySets:
                 self._memory.remember(issuer, seen)
         for kid in known.ring.outlived(now_ms=now_ms, kept_ms=int(self._limits.kept_for * 1000)):
             known.ring = known.ring.without(kid)
-            known.recorded.pop(kid, None)
+        for kid in known.recorded.keys() - known.ring.seen.keys():  # those that the ring had no room for, too
+            del known.recorded[kid]
             self._memory.forget(issuer, kid)
 
     async def keep_fresh(self, on_fetch: Callable[[], None]) -> None:
