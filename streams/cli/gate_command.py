@@ -36,7 +36,7 @@ def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object
     heard = heartbeat.fleet(
         {key or b"": value for key, value in last.items()}, now_ms=int(time.time() * 1000), gone_after_ms=gone_after_ms
     )
-    print(json.dumps(_as_json(heard)) if json_output else "\n".join(_lines(heard)))
+    print(json.dumps(as_json(heard)) if json_output else "\n".join(lines(heard)))
     if not heard.gate1_green:
         raise typer.Exit(Exit.FINDINGS)
 
@@ -45,7 +45,8 @@ def _bytes(part: str | bytes | None) -> bytes | None:
     return part.encode() if isinstance(part, str) else part
 
 
-def _as_json(heard: Fleet) -> dict[str, object]:
+def as_json(heard: Fleet) -> dict[str, object]:
+    """What ``--json`` prints."""
     return {
         "gate1": "GREEN" if heard.gate1_green else "RED",
         "workers": [asdict(state) for state in heard.workers],
@@ -53,14 +54,20 @@ def _as_json(heard: Fleet) -> dict[str, object]:
     }
 
 
-def _lines(heard: Fleet) -> list[str]:
+def lines(heard: Fleet) -> list[str]:
+    """What a person reads: the fleet, then each worker, then those that fell silent."""
     if not heard.workers:
-        lines = ["gate 1  RED  no worker is running"]
+        found = ["gate 1  RED  no worker is running"]
     else:
-        since = max(state.gate1_since_ms for state in heard.workers if state.gate1_green is heard.gate1_green)
         word = "GREEN" if heard.gate1_green else "RED"
-        lines = [f"gate 1  {word}  since {_time(since)}", *(_line(state) for state in heard.workers)]
-    return lines + [f"  {name}  silent: it ended without saying so, or can't reach Kafka" for name in heard.silent]
+        found = [f"gate 1  {word}  since {_time(_since_ms(heard))}", *(_line(state) for state in heard.workers)]
+    return found + [f"  {name}  silent: it ended without saying so, or can't reach Kafka" for name in heard.silent]
+
+
+def _since_ms(heard: Fleet) -> int:
+    """RED since the first of the workers that are RED became so; GREEN since the last of all became so."""
+    red = [state.gate1_since_ms for state in heard.workers if not state.gate1_green]
+    return min(red) if red else max(state.gate1_since_ms for state in heard.workers)
 
 
 def _line(state: WorkerState) -> str:
