@@ -43,7 +43,7 @@ _STATE: Final = TypeAdapter(WorkerState)
 def decode(value: bytes) -> WorkerState | None:
     """A heartbeat as read; None if it is not one."""
     try:
-        return _STATE.validate_json(value)
+        return _STATE.validate_json(value, strict=True)
     except ValidationError:
         return None
 
