@@ -131,7 +131,8 @@ def test_gate_shows_state_reason_and_since_when_by_worker() -> None:
         gate1_since_ms=NOW_MS - 5_000,
         holds={"comms.dispatch.transactional": [GATE_RED], "comms.dispatch.promotional": [GATE_RED]},
     )
-    assert lines(heard(state("one"), red, state("three", at_ms=0))) == [
+    printed = "\n".join(lines(heard(state("one"), red, state("three", at_ms=0))))
+    assert printed.splitlines() == [
         "gate 1  RED  since 2026-09-21T14:13:15Z",
         "  one  GREEN  since 2026-09-21T14:12:30Z",
         "  two  RED    token: blocked, pending gate 1: answered 401  since 2026-09-21T14:13:15Z",
