@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 import orjson
 
@@ -197,5 +197,5 @@ def read_key_record(value: bytes, *, now_ms: int) -> tuple[str, SeenKey] | str:
     return issuer, SeenKey(key=key, first_seen_ms=first, last_seen_ms=min(last, now_ms), missed_ms=missed)
 
 
-def _is_ms(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+def _is_ms(value: Any) -> TypeGuard[int]:  # noqa: ANN401 - whatever JSON holds
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
