@@ -140,9 +140,9 @@ def test_every_limit_on_key_sets_comes_from_its_setting() -> None:
     }
     limits = key_set_limits(load(overrides=values))
     fetch = limits.fetch
-    found = (limits.refresh_every, limits.cool_down, limits.unknown_for, limits.max_age, limits.kept_for)
-    found += (limits.record_every, fetch.timeout, fetch.max_bytes, fetch.discovery_every)
-    assert found == tuple(values.values())
+    found = [limits.refresh_every, limits.cool_down, limits.unknown_for, limits.max_age, limits.kept_for]
+    found += [limits.record_every, fetch.timeout, fetch.max_bytes, fetch.discovery_every]
+    assert found == list(values.values())
 
 
 ROW = '[a]\nservice = "a_service"\ntypes = ["t"]\n'

@@ -39,6 +39,13 @@ def read(document: Any) -> tuple[str, SeenKey] | str:
     return read_key_record(json.dumps(document).encode(), now_ms=NOW_MS)
 
 
+def known(**changes: Any) -> SeenKey:
+    """What a good record tells."""
+    told = read(body(**changes))
+    assert isinstance(told, tuple)
+    return told[1]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("missed", [None, 6])
 def test_what_is_written_is_read_again(kind: str, missed: int | None) -> None:
@@ -72,12 +79,8 @@ def test_the_record_stands_under_the_compaction_key_that_a_tombstone_has() -> No
 def test_what_lies_in_the_future_counts_as_now() -> None:
     """One worker whose clock is ahead must not keep a key alive, nor usable, beyond its time for all."""
     ahead = NOW_MS + 10**9
-    _, sight = read(body(last_seen_ms=ahead))
-    _, miss = read(body(last_seen_ms=5, missed_ms=ahead))
-    _, both = read(body(last_seen_ms=ahead, missed_ms=ahead + 1))
-    assert isinstance(sight, SeenKey)
-    assert isinstance(miss, SeenKey)
-    assert isinstance(both, SeenKey)
+    sight, miss = known(last_seen_ms=ahead), known(last_seen_ms=5, missed_ms=ahead)
+    both = known(last_seen_ms=ahead, missed_ms=ahead + 1)
     assert (sight.last_seen_ms, sight.missed_ms) == (NOW_MS, None)
     assert (miss.last_seen_ms, miss.missed_ms) == (5, NOW_MS + 1)
     assert (both.last_seen_ms, both.missed_ms) == (NOW_MS, NOW_MS + 1)
