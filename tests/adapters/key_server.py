@@ -25,6 +25,8 @@ GOOD: Final = jwks({"a": private_key()})
 OTHER: Final = jwks({"b": private_key("ES256")})
 LIMIT: Final = 4096
 TIMEOUT_S: Final = 0.2
+PATIENT_S: Final = 10.0
+"""For what is not about being slow, on a machine that may be."""
 MAX_AGE_S: Final = 1000.0
 UNKNOWN_FOR_S: Final = 60.0
 KEPT_FOR_S: Final = 5000.0
@@ -119,8 +121,9 @@ def key_sets(
     memory: FakeMemory | None = None,
     every: float = 0.0,
     cool_down: float = 0.0,
+    timeout: float = TIMEOUT_S,
 ) -> KeySets:
-    """Key sets on one clock, which is both the monotonic and the wall clock."""
+    """Key sets on one clock, which is both the monotonic and the wall clock. ``timeout`` is in real seconds."""
     limits = KeySetLimits(
         refresh_every=every,
         cool_down=cool_down,
@@ -128,7 +131,7 @@ def key_sets(
         max_age=MAX_AGE_S,
         kept_for=KEPT_FOR_S,
         record_every=RECORD_EVERY_S,
-        fetch=FetchLimits(timeout=TIMEOUT_S, max_bytes=LIMIT, discovery_every=3600.0),
+        fetch=FetchLimits(timeout=timeout, max_bytes=LIMIT, discovery_every=3600.0),
     )
     ticking = clock or SteppedClock()
     return KeySets(sources, parse, limits, memory or FakeMemory(), clock=ticking, now=ticking)

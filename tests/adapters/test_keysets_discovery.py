@@ -13,7 +13,7 @@ import pytest
 from adapters.key_fetch import WELL_KNOWN
 from adapters.keysets import KeySets
 from config.key_source import KeySource
-from tests.adapters.key_server import GOOD, ISSUER, LIMIT, OTHER, Server, key_sets, kids, serving
+from tests.adapters.key_server import GOOD, ISSUER, LIMIT, OTHER, PATIENT_S, Server, key_sets, kids, serving
 from tests.fakes import SteppedClock
 
 DISCOVERY_EVERY_S = 3600.0
@@ -37,7 +37,7 @@ def discovering(check: Check, path: str = "") -> None:
         async with serving(server), aiohttp.ClientSession() as session:
             server.pages = {path.rstrip("/") + WELL_KNOWN: page(server, path), KEYS_PATH: GOOD}
             server.body = b"{}"
-            sets = key_sets(server.discovered(path=path), clock=clock)
+            sets = key_sets(server.discovered(path=path), clock=clock, timeout=PATIENT_S)
             await check(server, sets, lambda: sets.refresh(session, ISSUER), clock)
 
     asyncio.run(scenario())

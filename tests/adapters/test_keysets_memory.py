@@ -18,6 +18,7 @@ from tests.adapters.key_server import (
     KEPT_FOR_S,
     MAX_AGE_S,
     OTHER,
+    PATIENT_S,
     RECORD_EVERY_S,
     FakeMemory,
     Server,
@@ -50,7 +51,7 @@ class Worker:
 
 def worker(server: Server, session: aiohttp.ClientSession, clock: SteppedClock) -> Worker:
     memory = FakeMemory()
-    sets = key_sets(server.source(), clock=clock, memory=memory)
+    sets = key_sets(server.source(), clock=clock, memory=memory, timeout=PATIENT_S)
     return Worker(sets, memory, clock, lambda: sets.refresh(session, ISSUER))
 
 

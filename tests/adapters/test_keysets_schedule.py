@@ -13,7 +13,7 @@ import pytest
 from adapters.keysets import MAX_UNKNOWN, KeySets
 from streams.core.keyring import At, NoKey
 from streams.core.keys import Key
-from tests.adapters.key_server import GOOD, ISSUER, OTHER, UNKNOWN_FOR_S, Server, key_sets, serving
+from tests.adapters.key_server import GOOD, ISSUER, OTHER, PATIENT_S, UNKNOWN_FOR_S, Server, key_sets, serving
 from tests.builders import jwks, private_key
 from tests.fakes import SteppedClock
 
@@ -66,7 +66,7 @@ class Kept:
 async def kept(server: Server, *, every: float) -> AsyncIterator[Kept]:
     clock = SteppedClock()
     async with serving(server):
-        sets = key_sets(server.source(), clock=clock, every=every, cool_down=COOL_DOWN_S)
+        sets = key_sets(server.source(), clock=clock, every=every, cool_down=COOL_DOWN_S, timeout=PATIENT_S)
         keeping = Kept(server, sets, clock)
         task = asyncio.create_task(sets.keep_fresh(keeping.on_fetch))
         try:

@@ -17,7 +17,7 @@ from adapters.processes import HOST, free_ports
 from streams.core.access import Access, AccessRules, verify_access
 from streams.core.keys import parse
 from streams.demo.auth_server import CLIENT, AuthServer, AuthService
-from tests.adapters.key_server import TIMEOUT_S, Server, serving
+from tests.adapters.key_server import PATIENT_S, TIMEOUT_S, Server, serving
 from tests.builders import FixedKeys
 
 CLIENT_ID, SECRET = "auto com:center", "s3cr+t/ü&="
@@ -25,8 +25,8 @@ TOKEN = "eyJ.eyJ.sig"
 GOOD = json.dumps({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 300}).encode()
 
 
-def endpoint(url: str) -> TokenEndpoint:
-    return TokenEndpoint(url, CLIENT_ID, SECRET, timeout=TIMEOUT_S)
+def endpoint(url: str, timeout: float = PATIENT_S) -> TokenEndpoint:
+    return TokenEndpoint(url, CLIENT_ID, SECRET, timeout=timeout)
 
 
 def granted_by(server: Server) -> Grant:
@@ -34,7 +34,7 @@ def granted_by(server: Server) -> Grant:
 
     async def scenario() -> Grant:
         async with serving(server), aiohttp.ClientSession() as session:
-            return await endpoint(server.url + "/token").token(session)
+            return await endpoint(server.url + "/token", TIMEOUT_S if server.delay else PATIENT_S).token(session)
 
     return asyncio.run(scenario())
 
@@ -151,7 +151,7 @@ def test_the_local_auth_service_gives_a_token_that_a_door_of_ours_lets_in() -> N
 
     async def scenario(secret: str) -> Grant:
         async with aiohttp.ClientSession() as session:
-            return await TokenEndpoint(f"{service.url}/token", CLIENT, secret, timeout=5.0).token(session)
+            return await TokenEndpoint(f"{service.url}/token", CLIENT, secret, timeout=PATIENT_S).token(session)
 
     with AuthServer(service):
         grant = asyncio.run(scenario(service.client_secret))

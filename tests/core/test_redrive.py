@@ -182,3 +182,13 @@ def test_on_the_render_topic_they_are_not_believed_either() -> None:
     )
     assert header(letter, "dlq.original.topic") == topics.RENDER
     assert header(letter, "dlq.redrive-count") == "0"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the note that it was cut is stripped with the other dlq. headers, and not made anew"
+)
+def test_what_was_cut_does_not_pass_for_whole_when_it_fails_again() -> None:
+    """Length and fingerprint of the whole are all that is left of it."""
+    cut = letter_of(record(bytes(5 * topics.MIB)))
+    (again,) = emitted(topology().process(redriven(cut, redrive_count="1")))
+    assert dict(again.headers).get("dlq.truncated") == dict(cut.headers)["dlq.truncated"]

@@ -16,7 +16,7 @@ from streams.core.keyring import Arrival, NoKey
 from streams.core.keys import Key
 from streams.gate import Fresh
 from tests.access import KEYS, access_claims, access_rules, access_token
-from tests.adapters.key_server import TIMEOUT_S, Server, serving
+from tests.adapters.key_server import PATIENT_S, Server, serving
 from tests.builders import NOW_S, private_key
 from tests.fakes import SteppedClock
 
@@ -29,7 +29,7 @@ def answer(token: bytes) -> bytes:
 
 
 def probe_of(server: Server, clock: SteppedClock, keys: object = KEYS, *, every: float = 0.0) -> AuthProbe:
-    endpoint = TokenEndpoint(server.url + "/token", "me", SECRET, timeout=TIMEOUT_S)
+    endpoint = TokenEndpoint(server.url + "/token", "me", SECRET, timeout=PATIENT_S)
     return AuthProbe(endpoint, access_rules(keys), every=every, retry=every, clock=clock, now=lambda: NOW_S)
 
 
