@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from streams.acks import Source
 from streams.core.reasons import Reason, Rejected, Stage, Undecided
 from streams.core.records import Emit, Record
+from streams.core.token import Producer
+from streams.gate import GATE_RED, Auth, Fresh, Gate1
+from streams.holds import Holds
 from streams.intake import Intake
 from streams.publisher import Publisher, PublisherLimits
 from streams.topology import Outcome, Produced, Step, Topology
 from tests.builders import TOPIC, record
 from tests.driver import Tally
-from tests.fakes import FakeProducer
+from tests.fakes import FakeKeyState, FakeProducer
 from tests.topology.test_publisher import turns
 
 OUT = "comms.render"
@@ -44,6 +47,7 @@ class Desk:
     acked: list[tuple[int, int]] = field(default_factory=list)
     waits_told: list[bool] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    look: Callable[[], None] = lambda: None
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +56,7 @@ class Desk:
 
     def told(self) -> None:
         self.waits_told.append(self.intake.waits(TOPIC))
+        self.look()
 
     def decide(self, at: Record) -> Outcome | Undecided:
         if at.value in self.absent:
@@ -245,5 +250,32 @@ def test_a_fetch_while_the_line_is_tried_again_is_not_missed() -> None:
                 await at.producer.report(index)
             await until(lambda: not at.intake.waits(TOPIC))
             assert at.produced() == [b"1/0", b"1/1", b"0/0"]
+
+    asyncio.run(scenario())
+
+
+def test_the_topic_is_held_while_a_record_of_it_waits_and_no_longer() -> None:
+    """By gate 1, which is GREEN all the while: one topic's wait is nobody else's."""
+
+    async def scenario() -> None:
+        async with desk() as at:
+            holds, keys = Holds(), FakeKeyState(keys={"auth", "a", "b"}, ages={"auth": 1.0})
+            bound = [
+                Producer(issuer=issuer, service=issuer, topic=topic, types=frozenset())
+                for issuer, topic in (("a", TOPIC), ("b", "events.b"))
+            ]
+            auth = Auth(keys_of="auth", probe=lambda: Fresh(1.0, ""), fresh_for=60.0)
+            gate = Gate1(bound, keys, auth, holds)
+            gate.waits, at.look = at.intake.waits, gate.apply
+            await at.take(0, b"new")
+            assert dict(holds.reasons()) == {TOPIC: {GATE_RED}}
+            at.intake.look()
+            await until(lambda: len(at.waits_told) == 2)
+            assert holds.holds(TOPIC), "still unknown"
+            at.keys.add(b"new")
+            at.intake.look()
+            await until(lambda: len(at.waits_told) == 3)
+            assert holds.reasons() == {}
+            assert gate.state().green
 
     asyncio.run(scenario())
