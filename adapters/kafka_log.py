@@ -65,6 +65,10 @@ class TopicFollower:
             return False
         return True
 
+    def is_caught_up(self) -> bool:
+        """Whether all that stood in the topic when it began was read."""
+        return self._caught_up.is_set()
+
     async def stop(self) -> None:
         """End the thread."""
         self._closing.set()

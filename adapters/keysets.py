@@ -72,12 +72,15 @@ class KeySets:
         self._memory = memory
         self._clock = clock
         self._now = now
+        self.recalled: Callable[[], bool] = lambda: True
+        """Whether the memory was read to its end; before that, a key that isn't known may only not be known yet."""
         self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in sources}
         self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(MAX_UNKNOWN, limits.unknown_for, timer=clock)
 
     def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
         """The key that may verify what arrived then. While the issuer's keys are missing or too old: not yet."""
-        return self._issuers[issuer].ring.find(kid, arrival) if self.usable(issuer) else NoKey.NOT_YET
+        found = self._issuers[issuer].ring.find(kid, arrival) if self.usable(issuer) else NoKey.NOT_YET
+        return NoKey.NOT_YET if found is NoKey.UNKNOWN and not self.recalled() else found
 
     def usable(self, issuer: str) -> bool:
         """Whether records of this issuer should be read at all: there are keys, and they aren't too old."""
@@ -126,8 +129,8 @@ class KeySets:
         if known.fault or known.dropped != keys.dropped:
             log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
         known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
-        known.ring = known.ring.after_fetch(keys, began_ms=began_ms)
-        for kid in known.asked - known.ring.seen.keys():
+        known.ring = known.ring.after_fetch(keys, began_ms=began_ms, max_age_ms=int(self._limits.max_age * 1000))
+        for kid in known.asked - keys.keys.keys():
             self._unknown[issuer, kid] = True
         known.asked.clear()
         self._record(issuer, known, began_ms)
@@ -146,7 +149,9 @@ class KeySets:
             if seen.is_news_to(known.recorded.get(kid), every_ms=int(self._limits.record_every * 1000)):
                 self._memory.remember(issuer, seen)
         for kid in known.ring.outlived(now_ms=now_ms, kept_ms=int(self._limits.kept_for * 1000)):
-            self.let_go(issuer, kid)
+            known.ring = known.ring.without(kid)
+        for kid in known.recorded.keys() - known.ring.seen.keys():  # those that the ring had no room for, too
+            del known.recorded[kid]
             self._memory.forget(issuer, kid)
 
     async def keep_fresh(self, on_fetch: Callable[[], None]) -> None:

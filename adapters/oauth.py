@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import dataclass
 from typing import Final
@@ -67,9 +68,17 @@ class TokenEndpoint:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                return _grant(response.status, await response.content.read(MAX_BYTES))
+                return _grant(response.status, await _body(response))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return Unavailable(f"the token endpoint can't be reached: {type(error).__name__}")
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """All of it, in however many pieces it comes; one that is too large is cut, so that it can't be read."""
+    try:
+        return await response.content.readexactly(MAX_BYTES)
+    except asyncio.IncompleteReadError as ended:
+        return ended.partial
 
 
 def _grant(status: int, body: bytes) -> Grant:
@@ -80,9 +89,9 @@ def _grant(status: int, body: bytes) -> Grant:
     said = answer if isinstance(answer, dict) else {}
     if status == HTTP_OK:
         token = said.get("access_token")
-        if isinstance(token, str) and token.isascii():
+        if isinstance(token, str) and token and token.isascii():
             return Granted(token.encode())
         return Unavailable("the token endpoint answered 200 without an `access_token`")
     code = said.get("error")
-    text = f"the token endpoint answered {status}" + (f" ({code})" if code in ERRORS else "")
+    text = f"the token endpoint answered {status}" + (f" ({code})" if isinstance(code, str) and code in ERRORS else "")
     return Blocked(text) if status in CLIENT_ERRORS and status not in NOT_A_VERDICT else Unavailable(text)

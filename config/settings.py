@@ -18,6 +18,9 @@ from config.key_source import is_secure
 
 HERE: Final = Path(__file__).parent
 
+RECORD_LIVES_S: Final = 17 * 86_400
+"""7 days on an inbound topic, 3 as a dead letter, 7 more after a redrive."""
+
 Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -174,6 +177,14 @@ def _conflicts(s: Settings) -> list[str]:
         problems.append("DRAIN_TIMEOUT: must be below SHUTDOWN_TIMEOUT")
     if not s.jwks_cool_down <= s.jwks_refresh_every < s.gate1_fresh_for:
         problems.append("JWKS_REFRESH_EVERY: must not be below JWKS_COOL_DOWN, and below GATE1_FRESH_FOR")
+    if s.jwks_record_every * 2 > s.jwks_max_age:
+        problems.append(
+            "JWKS_RECORD_EVERY: must be at most half of JWKS_MAX_AGE, or the memory of keys is always too old"
+        )
+    if s.jwks_kept_for < RECORD_LIVES_S:
+        problems.append(
+            f"JWKS_KEPT_FOR: must be at least {RECORD_LIVES_S}, as long as a record may live and be redriven"
+        )
     if s.gate1_probe_every >= s.gate1_fresh_for:
         problems.append("GATE1_PROBE_EVERY: must be below GATE1_FRESH_FOR, or gate 1 turns RED between two probes")
     if s.dispatch_max_poll_interval < s.kafka_session_timeout:

@@ -80,7 +80,7 @@ class Gate1:
         self._holds = holds
         self._now = now
         self._state = GateState(green=False, why="not looked yet", since_ms=int(now() * 1000))
-        self._logged = False
+        self._logged: bool | None = None
         self.waits: Callable[[str], bool] = lambda _topic: False
         """Whether a record of this topic waits for a key; told by `streams.intake`."""
 
@@ -106,15 +106,15 @@ class Gate1:
 
     def apply(self) -> None:
         """Hold and release by what is true now."""
-        before, state = self._state, self.state()
+        state = self.state()
         self._set(topics.DISPATCH.values(), held=not state.green)
         shut = not state.green and not self._has_auth_keys()
         for topic, issuers in self._issuers.items():
             lacking = not all(self._keys.usable(issuer) for issuer in issuers)
             self._set([topic], held=shut or lacking or self.waits(topic))
-        if state.green != before.green or not self._logged:
+        if state.green is not self._logged:  # others ask for the state, too: what it was before tells nothing
             log.info("gate1", green=state.green, why=state.why, ingest_held=shut)
-            self._logged = True
+            self._logged = state.green
 
     def _has_auth_keys(self) -> bool:
         return self._auth is not None and self._keys.usable(self._auth.keys_of)

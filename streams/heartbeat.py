@@ -45,7 +45,7 @@ _STATE: Final = TypeAdapter(WorkerState)
 def decode(value: bytes) -> WorkerState | None:
     """A heartbeat as read; None if it is not one."""
     try:
-        return _STATE.validate_json(value)
+        return _STATE.validate_json(value, strict=True)
     except ValidationError:
         return None
 
@@ -86,8 +86,8 @@ def fleet(last: Mapping[bytes, bytes | None], *, now_ms: int, gone_after_ms: int
     known = sorted(_known(last.values()), key=lambda state: state.worker)
     known = [state for state in known if now_ms - state.at_ms <= max(FORGOTTEN_MS, gone_after_ms)]
     return Fleet(
-        workers=tuple(state for state in known if now_ms - state.at_ms <= gone_after_ms),
-        silent=tuple(state.worker for state in known if now_ms - state.at_ms > gone_after_ms),
+        workers=tuple(state for state in known if abs(now_ms - state.at_ms) <= gone_after_ms),
+        silent=tuple(state.worker for state in known if abs(now_ms - state.at_ms) > gone_after_ms),
     )
 
 

@@ -43,6 +43,7 @@ class Intake:
         self._on_wait = on_wait
         self._lines: dict[Partition, Line] = {}
         self._working: asyncio.Task[None] | None = None
+        self._fetched = False
 
     async def take(self, record: Record, source: Source) -> None:
         """Process and publish one record, or put it in line."""
@@ -68,7 +69,8 @@ class Intake:
         return any(line[0][0].topic == topic for line in self._lines.values() if line)
 
     def look(self) -> None:
-        """Keys were fetched: try again what waits."""
+        """Keys were fetched: try again what waits, and once more if that happens while it is being tried."""
+        self._fetched = True
         if self._lines and (self._working is None or self._working.done()):
             self._working = asyncio.ensure_future(self._try_again())
             self._working.add_done_callback(self._ended)
@@ -79,13 +81,18 @@ class Intake:
             self.publisher.fail(f"trying again ended with {type(task.exception()).__name__}")
 
     async def _try_again(self) -> None:
+        while self._fetched:
+            self._fetched = False
+            await self._go_through()
+        self._on_wait()
+
+    async def _go_through(self) -> None:
         for partition, line in list(self._lines.items()):
             while line and self._lines.get(partition) is line and await self._passed(*line[0]):
                 if line:
                     line.popleft()
             if not line and self._lines.get(partition) is line:
                 del self._lines[partition]
-        self._on_wait()
 
     def forget(self) -> None:
         """Partitions were taken away: whoever has them next reads again what is in flight and what waited."""

@@ -101,7 +101,10 @@ def require_topics(worker: Worker) -> None:
 
 
 async def recall_keys(worker: Worker) -> None:
-    """Read what is remembered of keys, so that a start during an outage can verify. Without it, a fetch must do."""
+    """Read what is remembered of keys, so that a start during an outage can verify.
+
+    If it takes too long the worker goes on; until it is read, records whose key isn't known wait.
+    """
     worker.trust.memory.start()
     if not await worker.trust.memory.caught_up(worker.settings.jwks_recall_timeout):
         log.warning("keys_not_recalled", seconds=worker.settings.jwks_recall_timeout)

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Final
 
 import typer
 
@@ -17,6 +18,8 @@ from streams.cli.context import load_settings, require_bootstrap
 from streams.cli.exits import Exit, fail
 from streams.heartbeat import Fleet, WorkerState
 
+READ_S: Final = 30.0
+
 
 def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object on standard output.")) -> None:
     """Show gate 1 (scholar_auth) as every worker sees it: state, reason, since when. 100 while it is RED.
@@ -26,17 +29,20 @@ def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object
     settings = load_settings()
     reader = TopicReader(kafka_config.rdkafka(settings, require_bootstrap(settings)))
     try:
-        records = reader.scan([settings.topic_prefix + topics.WORKERS], since_ms=0, seconds=30)
+        since_ms = int(time.time() * 1000) - heartbeat.FORGOTTEN_MS
+        records = reader.scan([settings.topic_prefix + topics.WORKERS], since_ms=since_ms, seconds=READ_S)
         last = {_bytes(record.key()): _bytes(record.value()) for record in records}
     except BrokerUnavailableError as error:
         fail(str(error), Exit.CANNOT_LOAD)
     finally:
         reader.close()
+    if not reader.complete:
+        fail(f"{topics.WORKERS} could not be read to its end within {READ_S:g} s", Exit.CANNOT_LOAD)
     gone_after_ms = int(settings.heartbeat_gone_after * 1000)
     heard = heartbeat.fleet(
         {key or b"": value for key, value in last.items()}, now_ms=int(time.time() * 1000), gone_after_ms=gone_after_ms
     )
-    print(json.dumps(_as_json(heard)) if json_output else "\n".join(_lines(heard)))
+    print(json.dumps(as_json(heard)) if json_output else "\n".join(lines(heard)))
     if not heard.gate1_green:
         raise typer.Exit(Exit.FINDINGS)
 
@@ -45,7 +51,8 @@ def _bytes(part: str | bytes | None) -> bytes | None:
     return part.encode() if isinstance(part, str) else part
 
 
-def _as_json(heard: Fleet) -> dict[str, object]:
+def as_json(heard: Fleet) -> dict[str, object]:
+    """What ``--json`` prints."""
     return {
         "gate1": "GREEN" if heard.gate1_green else "RED",
         "workers": [asdict(state) for state in heard.workers],
@@ -53,14 +60,20 @@ def _as_json(heard: Fleet) -> dict[str, object]:
     }
 
 
-def _lines(heard: Fleet) -> list[str]:
+def lines(heard: Fleet) -> list[str]:
+    """What a person reads: the fleet, then each worker, then those that fell silent."""
     if not heard.workers:
-        lines = ["gate 1  RED  no worker is running"]
+        found = ["gate 1  RED  no worker is running"]
     else:
-        since = max(state.gate1_since_ms for state in heard.workers if state.gate1_green is heard.gate1_green)
         word = "GREEN" if heard.gate1_green else "RED"
-        lines = [f"gate 1  {word}  since {_time(since)}", *(_line(state) for state in heard.workers)]
-    return lines + [f"  {name}  silent: it ended without saying so, or can't reach Kafka" for name in heard.silent]
+        found = [f"gate 1  {word}  since {_time(_since_ms(heard))}", *(_line(state) for state in heard.workers)]
+    return found + [f"  {name}  silent: it ended without saying so, or can't reach Kafka" for name in heard.silent]
+
+
+def _since_ms(heard: Fleet) -> int:
+    """RED since the first of the workers that are RED became so; GREEN since the last of all became so."""
+    red = [state.gate1_since_ms for state in heard.workers if not state.gate1_green]
+    return min(red) if red else max(state.gate1_since_ms for state in heard.workers)
 
 
 def _line(state: WorkerState) -> str:

@@ -54,8 +54,10 @@ def _signature_fault(token: Unverified, rules: AccessRules, now_s: float) -> Rej
         return Rejected(Reason.TOKEN_ALG, f"an access token must be signed with {ALGORITHM}")
     key = rules.keys.find(rules.keys_of, token.kid, At(int(now_s * 1000)))
     match key:
-        case NoKey():
+        case NoKey.UNKNOWN:
             return Rejected(Reason.TOKEN_UNKNOWN_KEY, "`kid` is not in the auth service's key set")
+        case NoKey.NOT_YET:
+            return Rejected(Reason.TOKEN_UNKNOWN_KEY, "no key at hand has this `kid`; a later fetch may bring it")
         case Key():
             verified = verify_under(token, key)
             return verified if isinstance(verified, Rejected) else None

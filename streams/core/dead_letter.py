@@ -32,6 +32,7 @@ def dead_letter(record: Record, rejected: Rejected, stage: Stage, *, failed_at_m
         "dlq.attempts": str(attempts),
         "dlq.failed-at": str(failed_at_ms),
         redrive.REDRIVES: str(record.redrives),
+        **({redrive.TRUNCATED: record.truncated} if record.truncated else {}),
         **cut,
     }
     added = tuple((name, text.encode()) for name, text in ours.items())
@@ -53,4 +54,4 @@ def _fitted(record: Record) -> tuple[bytes | None, bytes | None, Headers, dict[s
     if key is not None and len(key) > MAX_KEY_BYTES:
         note += f"; key cut from {len(key)} bytes, sha256={hashlib.sha256(key).hexdigest()}"
         key = key[:MAX_KEY_BYTES]
-    return key, value[:TRUNCATED_BYTES], headers, {"dlq.truncated": note}
+    return key, value[:TRUNCATED_BYTES], headers, {redrive.TRUNCATED: note}

@@ -62,7 +62,8 @@ def _header_fault(header: Mapping[str, Any], token_types: Collection[str | None]
         if name in header:
             return Rejected(Reason.TOKEN_MALFORMED, f"header member `{name}` is refused")
     if not _is_one_of(header.get("typ"), token_types):
-        return Rejected(Reason.TOKEN_TYPE, f"header `typ` must be {' or '.join(f'`{name}`' for name in token_types)}")
+        allowed = ("none at all" if name is None else f"`{name}`" for name in token_types)
+        return Rejected(Reason.TOKEN_TYPE, f"header `typ` must be {' or '.join(allowed)}")
     if header.get("alg") not in ALGORITHMS:
         return Rejected(Reason.TOKEN_ALG, f"header `alg` must be one of {', '.join(ALGORITHMS)}")
     if not isinstance(header.get("kid"), str) or not header["kid"]:

@@ -111,17 +111,28 @@ class KeyRing:
             return False
         return self.fetched_ms > min(arrival.received_ms, arrival.appended_ms + SKEW_MS)
 
-    def after_fetch(self, fetched: KeySet, *, began_ms: int) -> KeyRing:
-        """What is known after a good fetch that began at ``began_ms``."""
+    def after_fetch(self, fetched: KeySet, *, began_ms: int, max_age_ms: int) -> KeyRing:
+        """What is known after a good fetch that began at ``began_ms``.
+
+        A key that is gone counts as withdrawn by then; after a long outage, from when its last sight grew too old.
+        """
         stands = {kid: _shown(self.seen.get(kid), key, began_ms) for kid, key in fetched.keys.items()}
-        gone = {kid: _missed(seen, began_ms) for kid, seen in self.seen.items() if kid not in stands}
+        gone = {
+            kid: _missed(seen, min(began_ms, seen.last_seen_ms + max_age_ms))
+            for kid, seen in self.seen.items()
+            if kid not in stands
+        }
         return _ring(gone | stands, began_ms)
 
     def recalled(self, seen: SeenKey) -> KeyRing:
         """What is known after another worker, or a worker before us, has told of a key."""
         known = self.seen.get(seen.key.kid)
-        told = seen if known is None else known.merged(seen)
+        told = self._not_shown(seen) if known is None else known.merged(seen)
         return _ring({**self.seen, seen.key.kid: told}, self.fetched_ms)
+
+    def _not_shown(self, seen: SeenKey) -> SeenKey:
+        """A key that is news to us although we have fetched since: it had been withdrawn by then."""
+        return seen if self.fetched_ms is None else _missed(seen, self.fetched_ms)
 
     def without(self, kid: str) -> KeyRing:
         """Forget a key."""
@@ -144,7 +155,8 @@ def _shown(known: SeenKey | None, key: Key, at_ms: int) -> SeenKey:
 
 
 def _missed(known: SeenKey, at_ms: int) -> SeenKey:
-    return known if known.missed_ms is not None else replace(known, missed_ms=max(at_ms, known.last_seen_ms))
+    """A fetch that began no later than the last sight tells nothing: another worker's was under way as well."""
+    return known if known.missed_ms is not None or at_ms <= known.last_seen_ms else replace(known, missed_ms=at_ms)
 
 
 def _bounded(seen: dict[str, SeenKey]) -> dict[str, SeenKey]:
@@ -186,18 +198,21 @@ def read_key_record_key(key: bytes | None) -> tuple[str, str] | None:
 
 
 def read_key_record(value: bytes, *, now_ms: int) -> tuple[str, SeenKey] | str:
-    """Issuer and key of a record on ``comms.keys``, or why it is ignored. A sight in the future counts as now."""
+    """Issuer and key of a record on ``comms.keys``, or why it is ignored. What lies in the future counts as now."""
     try:
         body = json_object(value)
     except EncodingError as error:
         return str(error)
-    key = key_of(body.get("jwk"))
+    key, issuer = key_of(body.get("jwk")), body.get("issuer")
     if isinstance(key, str):
         return key
     first, last, missed = (body.get(name) for name in ("first_seen_ms", "last_seen_ms", "missed_ms"))
-    issuer = body.get("issuer")
-    if not isinstance(issuer, str) or not _is_ms(first) or not _is_ms(last) or not (missed is None or _is_ms(missed)):
+    if not isinstance(issuer, str) or not issuer or not _is_ms(first) or not _is_ms(last):
         return "not a record of a key"
+    if "missed_ms" not in body or not (missed is None or (_is_ms(missed) and missed > last)):
+        return "`missed_ms` must be null or a time after the last sight"
+    # A clock that is ahead must not let a key stand until then.
+    missed = None if missed is None else min(missed, now_ms + 1)
     return issuer, SeenKey(key=key, first_seen_ms=first, last_seen_ms=min(last, now_ms), missed_ms=missed)
 
 

@@ -21,7 +21,7 @@ class Record:
     ``timestamp_ms`` is what the record carries; ``appended_ms`` is the time it is judged by (milliseconds since the
     epoch): the broker's append time where the record says that its time is the broker's, else the time of receipt.
     ``received_ms`` is the worker's clock when it got the record. ``headers`` keeps order and repetitions. ``redrives``:
-    how often it was tried again after it became a dead letter.
+    how often it was tried again after it became a dead letter. ``truncated``: what was cut off it when it became one.
     """
 
     topic: str
@@ -34,6 +34,7 @@ class Record:
     appended_ms: int
     received_ms: int
     redrives: int = 0
+    truncated: str = ""
 
     def trace(self) -> Headers:
         """The W3C trace context to hand on, if the record carries one (https://www.w3.org/TR/trace-context/)."""

@@ -15,6 +15,7 @@ ORIGINAL_TOPIC: Final = "dlq.original.topic"
 ORIGINAL_PARTITION: Final = "dlq.original.partition"
 ORIGINAL_OFFSET: Final = "dlq.original.offset"
 ORIGINAL_TIMESTAMP: Final = "dlq.original.timestamp"
+TRUNCATED: Final = "dlq.truncated"
 REDRIVES: Final = "dlq.redrive-count"
 _MAX_DIGITS: Final = 18
 
@@ -31,6 +32,7 @@ def first_append(record: Record) -> Record:
         headers=tuple(header for header in record.headers if not header[0].startswith(PREFIX)),
         timestamp_ms=appended_ms,
         appended_ms=appended_ms,
+        truncated=told.get(TRUNCATED, ""),
         redrives=_number(told.get(REDRIVES), 0),
     )
 

@@ -70,14 +70,17 @@ def verify(record: Record, rules: TokenRules) -> Claims | Rejected | Undecided:
     if producer is None:
         return Rejected(Reason.TOKEN_ISSUER, "`iss` is not a registered producer")
     fault = _signature_fault(token, producer, record, rules.keys)
-    elsewhere = topic_fault(producer, record.topic)
-    if isinstance(fault, Undecided) and elsewhere is not None:
-        return elsewhere  # no key could make it good, so none is waited for
-    if fault is not None:
+    if isinstance(fault, Rejected):
         return fault
     claims = token.payload
-    refusal = elsewhere or binding_fault(claims, producer) or time_fault(claims, record.appended_ms / 1000)
-    return identified(claims, producer) if refusal is None else refusal
+    refusal = (
+        topic_fault(producer, record.topic)
+        or binding_fault(claims, producer)
+        or time_fault(claims, record.appended_ms / 1000)
+    )
+    if refusal is not None:
+        return refusal  # also where no key is known: none could make it good, so none is waited for
+    return identified(claims, producer) if fault is None else fault
 
 
 def _signature_fault(token: Unverified, producer: Producer, record: Record, keys: Keys) -> Rejected | Undecided | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters import kafka_config
-from adapters.kafka_log import Entry, TopicFollower, TopicWriter
+from adapters.kafka_log import TopicFollower, TopicWriter
 from adapters.key_fetch import FetchLimits
 from adapters.keysets import KeySetLimits, KeySets
 from adapters.oauth import TokenEndpoint
@@ -55,21 +55,19 @@ def new_trust(
         Auth(keys_of=source.issuer, probe=each.fresh, fresh_for=settings.gate1_fresh_for)
         for source, each in zip(auth, probe, strict=True)
     )
+    follower = TopicFollower(
+        kafka_config.rdkafka(settings, bootstrap),
+        settings.topic_prefix + topics.KEYS,
+        lambda entry: memory.read(entry.key, entry.value, key_sets),
+    )
+    key_sets.recalled = follower.is_caught_up
     return Trust(
         rules=token.TokenRules({producer.issuer: producer for producer in producers}, parts.keys(key_sets)),
         key_sets=key_sets,
-        memory=TopicFollower(
-            kafka_config.rdkafka(settings, bootstrap),
-            settings.topic_prefix + topics.KEYS,
-            lambda entry: _told(entry, memory, key_sets),
-        ),
+        memory=follower,
         gate=parts.gate(producers, key_sets, next(seen_by_gate, None), parts.holds),
         probe=probe,
     )
-
-
-def _told(entry: Entry, memory: KeyMemory, key_sets: KeySets) -> None:
-    memory.read(entry.key, entry.value, key_sets)
 
 
 def producer_of(row: ProducerRow) -> token.Producer:

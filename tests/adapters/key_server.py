@@ -1,9 +1,9 @@
-"""A key-set server that answers as told, on loopback, and what a key set needs beside it."""
+"""A server that answers as told, on loopback: key sets, discovery, tokens; and what a key set needs beside it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,15 +25,27 @@ GOOD: Final = jwks({"a": private_key()})
 OTHER: Final = jwks({"b": private_key("ES256")})
 LIMIT: Final = 4096
 TIMEOUT_S: Final = 0.2
+PATIENT_S: Final = 10.0
+"""For what is not about being slow, on a machine that may be."""
 MAX_AGE_S: Final = 1000.0
 UNKNOWN_FOR_S: Final = 60.0
 KEPT_FOR_S: Final = 5000.0
 RECORD_EVERY_S: Final = 100.0
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one client sent, and when by the loop's clock."""
+
+    at: float
+    method: str
+    headers: Mapping[str, str]
+    body: str
+
+
 @dataclass(slots=True)
 class Server:
-    """Answers as told, and remembers the paths that it was asked for. ``pages`` go before ``body``."""
+    """Answers as told, and remembers what it was asked for. ``pages`` go before ``body``."""
 
     body: bytes = GOOD
     status: int = 200
@@ -42,6 +54,7 @@ class Server:
     delay: float = 0.0
     pages: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     port: int = 0
 
     @property
@@ -51,6 +64,8 @@ class Server:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
+        at = asyncio.get_running_loop().time()
+        self.requests.append(Request(at, request.method, dict(request.headers), await request.text()))
         await asyncio.sleep(self.delay)
         body = self.pages.get(request.path, self.body)
         if not self.chunked:
@@ -65,6 +80,10 @@ class Server:
     def source(self, issuer: str = ISSUER, path: str = "/jwks.json") -> KeySource:
         """Its key set as one issuer's."""
         return KeySource(issuer=issuer, jwks=self.url + path, production=False)
+
+    def discovered(self, issuer: str = ISSUER, path: str = "") -> KeySource:
+        """The key set that its discovery document points to."""
+        return KeySource(issuer=issuer, discovery=self.url + path, production=False)
 
 
 @asynccontextmanager
@@ -88,9 +107,12 @@ class FakeMemory:
 
     remembered: list[tuple[str, SeenKey]] = field(default_factory=list)
     forgotten: list[tuple[str, str]] = field(default_factory=list)
+    echo: Callable[[str, SeenKey], None] = lambda _issuer, _seen: None
+    """Who reads the topic back: the key sets themselves."""
 
     def remember(self, issuer: str, seen: SeenKey) -> None:
         self.remembered.append((issuer, seen))
+        self.echo(issuer, seen)
 
     def forget(self, issuer: str, kid: str) -> None:
         self.forgotten.append((issuer, kid))
@@ -102,8 +124,9 @@ def key_sets(
     memory: FakeMemory | None = None,
     every: float = 0.0,
     cool_down: float = 0.0,
+    timeout: float = TIMEOUT_S,
 ) -> KeySets:
-    """Key sets on one clock, which is both the monotonic and the wall clock."""
+    """Key sets on one clock, which is both the monotonic and the wall clock. ``timeout`` is in real seconds."""
     limits = KeySetLimits(
         refresh_every=every,
         cool_down=cool_down,
@@ -111,10 +134,12 @@ def key_sets(
         max_age=MAX_AGE_S,
         kept_for=KEPT_FOR_S,
         record_every=RECORD_EVERY_S,
-        fetch=FetchLimits(timeout=TIMEOUT_S, max_bytes=LIMIT, discovery_every=3600.0),
+        fetch=FetchLimits(timeout=timeout, max_bytes=LIMIT, discovery_every=3600.0),
     )
-    ticking = clock or SteppedClock()
-    return KeySets(sources, parse, limits, memory or FakeMemory(), clock=ticking, now=ticking)
+    ticking, told = clock or SteppedClock(), memory or FakeMemory()
+    sets = KeySets(sources, parse, limits, told, clock=ticking, now=ticking)
+    told.echo = sets.recall
+    return sets
 
 
 Refresh = Callable[[], Awaitable[None]]

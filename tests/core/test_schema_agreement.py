@@ -69,7 +69,7 @@ class Tight:
     def null(self, _schema: Mapping[str, Any]) -> None:
         return None
 
-    def boolean(self, _schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - or what is none
+    def boolean(self, _schema: Mapping[str, Any]) -> Any:
         return self._draw(st.sampled_from([0, "true"]) if self._goes_wrong() else st.booleans())
 
     def integer(self, schema: Mapping[str, Any]) -> int | float:

@@ -135,22 +135,6 @@ def test_what_a_producer_writes_as_dlq_headers_is_not_kept() -> None:
     assert emit.headers[0] == ("mine", b"1")
 
 
-@pytest.mark.parametrize(
-    ("topic", "counted"), [(topics.REDRIVE, "2"), (TOPIC, "0"), (topics.RENDER, "0"), ("events.redrive", "0")]
-)
-def test_only_our_own_redrive_topic_can_say_how_often(topic: str, counted: str) -> None:
-    """Anyone can write a header elsewhere; the last one counts, as for every reader of Kafka headers."""
-    headers: Headers = (("dlq.redrive-count", b"1"), ("dlq.redrive-count", b"2"))
-    emit = letter(record(b"x", topic=topic, headers=headers))
-    assert header(emit, "dlq.redrive-count") == counted
-    assert names(emit).count("dlq.redrive-count") == 1
-
-
-def test_a_redriven_record_without_a_count_counts_as_the_first() -> None:
-    for headers in ((), (("dlq.redrive-count", None),), (("dlq.redrive-count", b""),)):
-        assert header(letter(record(b"x", topic=topics.REDRIVE, headers=headers)), "dlq.redrive-count") == "0"
-
-
 SIZES = st.sampled_from([0, 1, 9, MAX_KEY_BYTES, MAX_KEY_BYTES + 1, FITS // 2, FITS - 1, FITS, FITS + 1, 6 * MIB])
 
 
