@@ -9,7 +9,7 @@ import logging
 
 import typer
 
-from streams.cli import demo_command, event_command, explain_command, run_command, topics_command
+from streams.cli import demo_command, event_command, explain_command, run_command, schema_command, topics_command
 
 app = typer.Typer(
     name="comcenter",
@@ -23,6 +23,7 @@ app.command("demo")(demo_command.demo)
 app.add_typer(event_command.app, name="event")
 app.command("explain")(explain_command.explain)
 app.add_typer(topics_command.app, name="topics")
+app.add_typer(schema_command.app, name="schema")
 
 
 def main() -> None:

@@ -1,0 +1,66 @@
+"""What every format tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.compat.check import Compared
+from schemas.compat.verdict import Absent, Finding, Mode
+from schemas.compat.waivers import Waived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The result of one check. ``folder`` is the schema folder as a path from where annotations are read."""
+
+    base: str
+    head: str
+    folder: str
+    mode: Mode
+    compared: tuple[Compared, ...]
+    findings: tuple[Finding, ...]
+    waived: tuple[Waived, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is left to mend."""
+        return not self.findings
+
+    def path(self, finding: Finding) -> str:
+        """The file to annotate."""
+        return finding.place.file if self.folder in {"", "."} else f"{self.folder}/{finding.place.file}"
+
+
+def title(finding: Finding) -> str:
+    """Which pair it is about: `welcome 1.0 → 1.1, BACKWARD`."""
+    name = finding.subject.partition("/")[2]
+    versions = " → ".join(version for version in dict.fromkeys((finding.older, finding.newer)) if version)
+    directions = "".join(f", {direction}" for direction in finding.directions)
+    return f"{name} {versions}{directions}"
+
+
+def compact(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """JSON on one line, or `(absent)`."""
+    return repr(value) if isinstance(value, Absent) else orjson.dumps(value).decode()
+
+
+def details(finding: Finding) -> list[tuple[str, str]]:
+    """What is known of a finding beyond its message, labelled, in the order to read it."""
+    told = [("at", finding.place.pointer or "/")]
+    if not (isinstance(finding.old, Absent) and isinstance(finding.new, Absent)):
+        told += [("older", compact(finding.old)), ("newer", compact(finding.new))]
+    if finding.counterexample is not None:
+        shown = finding.counterexample
+        told.append(("instance", compact(shown.instance)))
+        told.append(("refused", f"at {shown.refused_at or '/'} by `{shown.refused_by}`"))
+    return [*told, ("way out", finding.way_out), ("fingerprint", finding.fingerprint)]
+
+
+def summary(report: Report) -> str:
+    """One line: how much was compared, and what came of it."""
+    counts = f"{len(report.compared)} comparisons, {len(report.findings)} findings, {len(report.waived)} waived"
+    return f"{'passed' if report.passed else 'failed'}: {report.head} against {report.base}, {report.mode}: {counts}"
