@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from schemas.compat import proof, samples, walk
+from schemas.compat import proof, samples, scalars, walk
 from schemas.compat.samples import Wish
 from schemas.compat.verdict import Counterexample, Schema
 from schemas.compat.walk import Change
@@ -94,6 +94,10 @@ def _beyond(reader: dict[str, Any]) -> Iterator[Any]:
     for name, unit in (("minLength", "x"), ("minItems", [0])):
         if reader.get(name):
             yield unit * (min(reader[name], 10_000) - 1)
+    if "maxProperties" in reader:
+        yield dict.fromkeys((f"x{at}" for at in range(min(reader["maxProperties"], 1000) + 1)), 0)
+    if "propertyNames" in reader or reader.get("minProperties"):
+        yield from ({name: 0} for name in scalars.PLAIN)
     for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"):
         if name in reader:
             yield from (reader[name] + by for by in (0, 1, -1, 0.5, -0.5))

@@ -36,7 +36,7 @@ FORMATS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Examples by the name of the format; sources are the RFCs that the validation vocabulary names in section 7.3."""
 
-_PLAIN: Final = ("x", "", "0", "a b", "A", "\u00e9", "x y z", "true")
+PLAIN: Final = ("x", "", "0", "a b", "A", "\u00e9", "x y z", "true")
 
 
 def scalars(kind: str, node: dict[str, Any]) -> Iterator[Any]:
@@ -70,7 +70,7 @@ def strings(node: dict[str, Any]) -> Iterator[str]:
         for other in ("-", "x", "0"):  # a pattern without an end, and most formats, allow more of the same
             yield from (text + other * (max(least, most) - len(text)) for text in made[:1])
         return
-    yield from (text for text in _PLAIN if least <= len(text) <= most)
+    yield from (text for text in PLAIN if least <= len(text) <= most)
     yield "x" * least
     if least + 1 <= most:
         yield "x" * (least + 1)

@@ -62,21 +62,32 @@ def _covers(reader: Schema, writer: Schema, now: Induction) -> bool:
     if _standalone(reader) and _standalone(writer) and proof.covers(reader, writer).answer is Answer.YES:
         return True
     if "$ref" in reader or "$ref" in writer:
-        return _references(reader, writer, now)
+        return _references(_alone(reader), _alone(writer), now)
     return _keywords(_unevaluated_as_additional(reader), _unevaluated_as_additional(writer), now)
 
 
 def _references(reader: dict[str, Any], writer: dict[str, Any], now: Induction) -> bool:
-    if any(each.keys() - _DEFINITIONS != {"$ref"} for each in (reader, writer)):
-        return False
-    met = (reader["$ref"], writer["$ref"])
+    if "$ref" not in reader and "$ref" not in writer:  # they stood beside other keywords
+        return _keywords(reader, writer, now)
+    met = (str(reader), str(writer))  # each text means one thing in its document, so these pairs are finite in number
     if met in now.above:
         return True
     if met in now.here:
         return False
-    ours = pointers.follow(now.reader, met[0].removeprefix("#"))
-    theirs = pointers.follow(now.writer, met[1].removeprefix("#"))
-    return _covers(ours, theirs, replace(now, here=now.here | {met}))
+    return _covers(_target(reader, now.reader), _target(writer, now.writer), replace(now, here=now.here | {met}))
+
+
+def _alone(schema: dict[str, Any]) -> dict[str, Any]:
+    """A reference beside other keywords is one more part of them."""
+    rest = {name: value for name, value in schema.items() if name not in _DEFINITIONS | {"$ref"}}
+    if "$ref" not in schema or not rest:
+        return schema
+    return {**rest, "allOf": [*rest.get("allOf", []), {"$ref": schema["$ref"]}]}
+
+
+def _target(schema: dict[str, Any], root: dict[str, Any]) -> Schema:
+    found: Schema = pointers.follow(root, schema["$ref"].removeprefix("#")) if "$ref" in schema else schema
+    return found
 
 
 def _keywords(reader: dict[str, Any], writer: dict[str, Any], now: Induction) -> bool:
@@ -145,5 +156,8 @@ def _items(reader: dict[str, Any], writer: dict[str, Any]) -> Counterparts:
 
 
 def _branches(reader: dict[str, Any], writer: dict[str, Any], name: str, now: Induction) -> bool:
+    """Branch by branch; or each branch of `allOf` covers all that the writer says."""
     ours, theirs = reader[name], writer.get(name, [])
-    return len(ours) == len(theirs) and all(_covers(mine, other, now) for mine, other in zip(ours, theirs, strict=True))
+    if len(ours) == len(theirs):
+        return all(_covers(mine, other, now) for mine, other in zip(ours, theirs, strict=True))
+    return name == "allOf" and all(_covers(mine, writer, now) for mine in ours)
