@@ -27,7 +27,7 @@ _LABEL_WIDTH: Final = 12
 
 def render(report: Report, palette: Palette = PLAIN) -> str:
     """Each finding with all that is known of it, and one line at the end."""
-    return "\n".join(_lines(report, palette)) + "\n"
+    return "".join(f"{line}\n" for line in _lines(report, palette))
 
 
 def _lines(report: Report, palette: Palette) -> Iterator[str]:
@@ -36,16 +36,21 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
         yield ""
     for each in report.waived:
         told = f"{each.waiver.fingerprint} until {each.waiver.expires.isoformat()}: {each.waiver.reason}"
-        yield f"waived: {title(each.finding)}: {each.finding.rule} ({told})"
+        yield _visible(f"waived: {title(each.finding)}: {each.finding.rule} ({told})")
     for note in report.notes:
-        yield f"note: {note}"
-    yield f"{palette.good if report.passed else palette.bad}{summary(report)}{palette.end}"
+        yield _visible(f"note: {note}")
+    yield f"{palette.good if report.passed else palette.bad}{_visible(summary(report))}{palette.end}"
 
 
 def _finding(report: Report, finding: Finding, palette: Palette) -> Iterator[str]:
     place = f"{report.path(finding)}:{finding.place.line}"
-    yield f"{place}: {palette.bad}{finding.verdict}{palette.end} {finding.rule}"
-    yield f"  {title(finding)}"
-    yield f"  {finding.message}"
+    yield f"{_visible(place)}: {palette.bad}{finding.verdict}{palette.end} {finding.rule}"
+    yield f"  {_visible(title(finding))}"
+    yield f"  {_visible(finding.message)}"
     for label, value in details(finding):
-        yield f"  {palette.faint}{label:{_LABEL_WIDTH}}{palette.end}{value}"
+        yield f"  {palette.faint}{label:{_LABEL_WIDTH}}{palette.end}{_visible(value)}"
+
+
+def _visible(text: str) -> str:
+    """Without characters that steer a terminal: a schema under review may come from a stranger."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
