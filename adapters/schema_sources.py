@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Final
 
 GIT_TIMEOUT_S: Final = 60.0
+_OF_ANOTHER_REPOSITORY: Final = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
+)
+"""Variables that git gives to hooks: they would make it take the folder that we name for the top of the tree."""
 _SCHEMA_FOLDERS: Final = ("events", "records", "common")
 
 
@@ -58,6 +63,8 @@ def at_ref(path: Path, ref: str) -> Source:
         SourceUnavailableError: no repository, or it does not know the ref (a clone may be too shallow).
     """
     top = Path(_git(path, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
+    if not _git(top, "rev-list", "--max-count=1", "--all"):
+        return Source(label=f"git:{ref}", files={}, note="there is no commit yet: everything is new")
     commit = _commit(path, ref)
     below = path.resolve().relative_to(top.resolve()).as_posix()
     prefix = "" if below == "." else below + "/"
@@ -111,6 +118,7 @@ def _git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments; a ref stands behind --end-of-options
             ["git", "-C", str(path), *arguments],  # noqa: S607 - the git of the user's path
+            env={name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY},
             input=stdin,
             capture_output=True,
             timeout=GIT_TIMEOUT_S,

@@ -149,7 +149,7 @@ def _finding(reason: compare.Reason, verdict: Verdict, pair: Compared, older: Si
 
 
 def _joined(findings: list[Finding]) -> Iterator[Finding]:
-    """The same finding against several older versions is told once, and so is one in a file that several types share."""
+    """The same finding against several older versions is told once; so is one in a file that types share."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for found in findings:
         told = found.rule, repr(found.old), repr(found.new), found.directions, found.place

@@ -13,10 +13,10 @@ from schemas.compat import pointers
 from schemas.compat.scalars import FORMATS
 
 NAMES = st.sampled_from(["a", "b", "c", "x_1", "x", "extra", "A", "v"])
-SCALARS = st.one_of(
+SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 12), st.sampled_from([0.5, 1.0, -1.5, 4.0]), st.text(max_size=4)
 )
-ANYTHING = st.recursive(
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=4
 )
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -33,7 +33,8 @@ def instances(draw: st.DrawFn, schema: Any, root: Any = None, depth: int = 0) ->
     if "$ref" in schema:
         return draw(instances(pointers.follow(root, schema["$ref"].removeprefix("#")), root, depth + 1))
     branches = [part for name in IN_PLACE for part in parts(schema.get(name))]
-    if branches and draw(st.booleans()):
+    descends = draw(st.booleans())
+    if branches and descends:
         return draw(instances({**rest(schema), **as_object(draw(st.sampled_from(branches)))}, root, depth + 1))
     if "const" in schema:
         return schema["const"]

@@ -32,7 +32,7 @@ class Repository:
     def git(self, *arguments: str, at: Path | None = None) -> str:
         """Run git, which must succeed."""
         command = ["git", *WHO, "-C", str(at or self.top), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - git
 
     def write(self, files: Mapping[str, Any]) -> None:
         """Put files below `schemas/`; `None` takes one away."""

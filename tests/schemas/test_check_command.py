@@ -88,7 +88,8 @@ def test_branches_tags_and_commits_are_refs_and_an_option_is_none(repository: Re
     assert check("--against", "git:").exit_code == 102
 
 
-def test_an_unknown_ref_ends_with_102_and_says_what_to_do(repository: Repository) -> None:
+@pytest.mark.usefixtures("repository")
+def test_an_unknown_ref_ends_with_102_and_says_what_to_do() -> None:
     result = check("--against", "git:origin/nowhere")
     assert result.exit_code == 102
     assert result.stderr == (
@@ -160,8 +161,8 @@ def test_a_folder_without_schemas_ends_with_102(repository: Repository, folder: 
     assert "name the" in result.stderr
 
 
-def test_without_a_base_it_is_a_usage_error(repository: Repository) -> None:
-    assert repository.folder.exists()
+@pytest.mark.usefixtures("repository")
+def test_without_a_base_it_is_a_usage_error() -> None:
     assert check().exit_code == 2
 
 
@@ -221,7 +222,9 @@ def test_as_a_process_of_its_own_it_behaves_the_same(repository: Repository) -> 
         "--against",
         "git:HEAD",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run(  # noqa: S603 - our own module
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
     assert done.returncode == 100
     assert "property_removed" in done.stdout
     assert done.stderr == ""

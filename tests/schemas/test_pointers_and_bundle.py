@@ -78,5 +78,5 @@ def test_an_address_may_be_relative_to_the_document() -> None:
 
 @pytest.mark.parametrize("reference", ["urn:none", "#/nowhere", "#none", "urn:s#/none", "https://example.org/x.json"])
 def test_a_reference_to_nothing_is_an_error_that_quotes_it(reference: str) -> None:
-    with pytest.raises(bundle.UnresolvedReferenceError, match="none|nowhere|example"):
+    with pytest.raises(bundle.UnresolvedReferenceError, match=r"none|nowhere|example"):
         bundle.bundle({"$ref": reference}, {"urn:s": SHARED})

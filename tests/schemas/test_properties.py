@@ -33,7 +33,8 @@ LEAVES: st.SearchStrategy[Any] = st.one_of(
     st.builds(lambda step: {"type": "integer", "multipleOf": step}, st.integers(1, 4)),
     st.builds(lambda low, span: {"type": "string", "minLength": low, "maxLength": low + span},
               st.integers(0, 2), st.integers(0, 2)),
-    st.builds(lambda values: {"enum": values}, st.lists(st.sampled_from(["a", "b", 0, 1, 1.5, None]), min_size=1, unique=True)),
+    st.builds(lambda values: {"enum": values},
+              st.lists(st.sampled_from(["a", "b", 0, 1, 1.5, None]), min_size=1, unique=True)),
     st.builds(lambda name: {"type": "string", "format": name}, st.sampled_from(["date", "date-time", "email", "uuid"])),
 )  # fmt: skip
 
@@ -63,11 +64,12 @@ def larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 SCHEMAS = st.recursive(LEAVES, larger, max_leaves=6).filter(lambda schema: isinstance(schema, dict))
+MEMBERS = st.dictionaries(NAMES, SCHEMAS)
 PAIRS = st.one_of(
     st.tuples(SCHEMAS, SCHEMAS),
     # Pairs that have much in common, as versions do.
-    st.builds(lambda p, more: (closed(**p), closed(**{**p, **more})), st.dictionaries(NAMES, SCHEMAS), st.dictionaries(NAMES, SCHEMAS)),
-    st.builds(lambda p, more: (opened(**p), opened(**{**p, **more})), st.dictionaries(NAMES, SCHEMAS), st.dictionaries(NAMES, SCHEMAS)),
+    st.builds(lambda p, more: (closed(**p), closed(**{**p, **more})), MEMBERS, MEMBERS),
+    st.builds(lambda p, more: (opened(**p), opened(**{**p, **more})), MEMBERS, MEMBERS),
     st.builds(lambda one, two: (one, {"anyOf": [one, two]}), SCHEMAS, SCHEMAS),
     st.builds(lambda one, two: ({"allOf": [one, two]}, one), SCHEMAS, SCHEMAS),
 )  # fmt: skip
