@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Final
 
 GIT_TIMEOUT_S: Final = 60.0
-_OF_ANOTHER_REPOSITORY: Final = frozenset(
-    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
-)
+_OF_HOOKS: Final = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"})
 """Variables that git gives to hooks: they would make it take the folder that we name for the top of the tree."""
 _SCHEMA_FOLDERS: Final = ("events", "records", "common")
 
@@ -118,7 +116,7 @@ def _git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments; a ref stands behind --end-of-options
             ["git", "-C", str(path), *arguments],  # noqa: S607 - the git of the user's path
-            env={name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY},
+            env={name: value for name, value in os.environ.items() if name not in _OF_HOOKS},
             input=stdin,
             capture_output=True,
             timeout=GIT_TIMEOUT_S,

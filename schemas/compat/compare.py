@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.compat import counterexamples, pointers, proof, rules, structure, walk
 from schemas.compat.counterexamples import Pair
-from schemas.compat.proof import Answer
+from schemas.compat.proof import Answer, Proof
 from schemas.compat.rules import Rule
 from schemas.compat.verdict import ABSENT, Counterexample, Verdict
 from schemas.compat.walk import Change
@@ -42,8 +42,8 @@ def compare(writer: dict[str, Any], reader: dict[str, Any], examples: Iterable[A
     Raises:
         NotASchemaError: one of them is none.
     """
-    answer = proof.covers(reader, writer)
-    if answer.answer is Answer.YES or structure.covers(reader, writer):
+    answer = proved(writer, reader)
+    if answer.answer is Answer.YES:
         return Outcome(Verdict.COMPATIBLE)
     found = counterexamples.pair(writer, reader, tuple(examples))
     changes = walk.changes(writer, reader)
@@ -51,6 +51,14 @@ def compare(writer: dict[str, Any], reader: dict[str, Any], examples: Iterable[A
     if reasons:
         return Outcome(Verdict.INCOMPATIBLE, tuple(reasons))
     return Outcome(Verdict.UNPROVED, (_unproved(changes, answer.reason),))
+
+
+def proved(writer: dict[str, Any], reader: dict[str, Any]) -> Proof:
+    """The same without looking for what refutes: `yes`, or why there is no proof."""
+    answer = proof.covers(reader, writer)
+    if answer.answer is not Answer.YES and structure.covers(reader, writer):
+        return Proof(Answer.YES)
+    return answer
 
 
 def _shown(found: Pair, changes: list[Change]) -> list[Reason]:

@@ -18,6 +18,8 @@ Step: TypeAlias = str | int
 
 PER_NODE: Final = 10
 """Samples of one part of a schema; more finds little more, and costs by the product."""
+LARGEST: Final = 50
+"""Items or members of a sampled container."""
 DEPTH: Final = 8
 """Levels of nesting; deeper, a recursive schema is left unsampled."""
 TYPES: Final = ("integer", "string", "boolean", "null", "number", "array", "object")
@@ -128,7 +130,7 @@ class _Sampling:
         least |= dict.fromkeys(sorted(needed - pool.keys()), "x")
         full = {name: values[0] for name, values in pool.items() if name != "extra"} | least
         for made in (least, full):
-            while len(made) < node.get("minProperties", 0):
+            while len(made) < min(node.get("minProperties", 0), LARGEST):
                 made[f"x{len(made)}"] = next(iter(self.few(node.get("additionalProperties", True), None, depth + 1)), 0)
         yield least
         yield full
@@ -162,17 +164,17 @@ class _Sampling:
         rest: Schema = node.get("items", True)
         least = max(node.get("minItems", 0), int(wish.path[0]) + 1 if wish else 0)
         held = self.few(node["contains"], None, depth + 1) if "contains" in node else []
-        wanted = node.get("minContains", 1) if held else 0
+        wanted = min(node.get("minContains", 1), LARGEST) if held else 0
         most = node.get("maxItems", max(least, wanted, len(prefix)) + 2)
         if held:
             yield from ([each] * wanted for each in held)
-            for count in {wanted, wanted + 1, node.get("maxContains", 0)}:
+            for count in {wanted, wanted + 1, min(node.get("maxContains", 0), LARGEST)}:
                 yield _filled(held, count)
                 yield [*_filled(held, count), *self.few(rest, None, depth + 1)[:1]]
-        for length in sorted({least, len(prefix), least + 1, min(most, 50), min(most, 50) + 1}):
+        for length in sorted({least, len(prefix), least + 1, min(most, LARGEST), min(most, LARGEST) + 1}):
             pools = [
                 self.few(prefix[at] if at < len(prefix) else rest, _beneath(wish, at), depth + 1)
-                for at in range(min(length, 51))
+                for at in range(min(length, LARGEST + 1))
             ]
             if all(pools):
                 yield [pool[at % len(pool)] for at, pool in enumerate(pools)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from random import Random
@@ -9,6 +10,8 @@ from typing import Any, Final
 
 import rstr
 
+EXACT: Final = 2**53
+"""Below it a whole float is the integer that it looks like."""
 LONGEST: Final = 4096
 """Characters of a sampled string; a bound beyond it is not tried from outside."""
 
@@ -64,6 +67,8 @@ def matching(pattern: str) -> Iterator[str]:
 def strings(node: dict[str, Any]) -> Iterator[str]:
     """By pattern and format if there are any, at the lengths allowed and, for a reader that allows less, between."""
     least, most = int(node.get("minLength", 0)), min(int(node.get("maxLength", LONGEST)), LONGEST)
+    if least > LONGEST:
+        return
     made = [*FORMATS.get(node.get("format", ""), ()), *(matching(node["pattern"]) if "pattern" in node else ())]
     if made:
         yield from (text for text in made if least <= len(text) <= most)
@@ -87,9 +92,10 @@ def numbers(kind: str, node: dict[str, Any]) -> Iterator[int | float]:
     around = [bound + sign * step for bound in bounds for sign in (0, 1, -1)]
     for value in (*around, 0, step, -step, 3 * step, 1, 10):
         on = value if kind == "number" and "multipleOf" not in node else _on(value, step)
-        yield int(on) if kind == "integer" or float(on).is_integer() else on
+        yield int(on) if abs(on) < EXACT and float(on).is_integer() else on
 
 
 def _on(value: float, step: float) -> float:
-    """The multiple of ``step`` nearest to ``value``."""
-    return round(value / step) * step
+    """The multiple of ``step`` nearest to ``value``; ``step`` itself where that can't be told."""
+    ratio = value / step
+    return round(ratio) * step if math.isfinite(ratio) else step

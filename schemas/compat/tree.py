@@ -100,6 +100,8 @@ def _schema(path: str, text: bytes, shared: Mapping[str, SchemaFile], label: str
     try:
         proof.check(file.document)
         proof.validator(file.bundle.schema)
+    except RecursionError:
+        raise SchemaLoadError(f"{label}: {path}: not a schema: nested too deeply") from None
     except (proof.NotASchemaError, UnresolvedReferenceError) as error:
         raise SchemaLoadError(f"{label}: {path}: not a schema: {error}") from None
     return file

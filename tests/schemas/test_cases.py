@@ -89,6 +89,33 @@ def test_several_changes_are_each_shown() -> None:
     }
 
 
+HOSTILE: list[dict[str, Any]] = [
+    {"minLength": 10**12},
+    {"minItems": 10**12, "contains": {"minContains": 10**9}},
+    {"minProperties": 10**12},
+    {"type": "array", "contains": True, "minContains": 10**9, "maxContains": 10**9},
+    {"type": "number", "multipleOf": 1e-300, "minimum": 1e300},
+    {"type": "number", "minimum": -1e308, "maximum": 1e308},
+    {"type": "string", "pattern": "(?<name>a)\\p{L}{3}(?=x)"},
+    {"type": "string", "pattern": "^(a|b|ab)*c$"},
+    {"$ref": "#"},
+    {"allOf": [{"$ref": "#"}]},
+    {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    {"anyOf": [{"enum": [number]} for number in range(300)]},
+    {"allOf": [{"anyOf": [{"minimum": n}, {"maxLength": n}, {"required": [str(n)]}]} for n in range(12)]},
+    {"enum": []},
+    {"properties": {"$ref": {"type": "string"}, "~/": {"const": "\ud7ff\u0000"}}, "required": ["$ref"]},
+]
+
+
+@pytest.mark.parametrize("schema", HOSTILE, ids=lambda schema: str(schema)[:40])
+def test_a_schema_made_to_hurt_gets_a_verdict_too(schema: dict[str, Any]) -> None:
+    """Huge bounds, references to nothing but themselves, patterns that Python can't read, many cases."""
+    for other in ({}, {"type": "string"}, {"not": {"type": "string"}}, {**schema, "type": "object"}):
+        for pair in ((schema, other), (other, schema)):
+            assert compare(*(plain(each) for each in pair)).verdict in set(Verdict)
+
+
 def test_a_counterexample_holds_no_more_than_it_needs() -> None:
     older = {"properties": {name: {"type": "string"} for name in "abcdef"}, "additionalProperties": False}
     newer = {**older, "properties": {**older["properties"], "c": {"type": "string", "maxLength": 3}}}  # type: ignore[dict-item] # a schema

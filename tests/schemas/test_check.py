@@ -214,6 +214,8 @@ def test_a_removed_record_is_found() -> None:
         (V10, {"$ref": "urn:nowhere"}, "no file of this tree has that `$id`"),
         (V10, {"$ref": "#/$defs/none"}, "there is nothing there"),
         (V10, {"$schema": "http://json-schema.org/draft-07/schema#"}, "`$schema` must be"),
+        (V10, b'{"not":' * 600 + b"{}" + b"}" * 600, "not a schema: "),
+        (V10, b'{"not":' * 9000 + b"{}" + b"}" * 9000, "not JSON"),
         ("events/welcome/1.json", {}, "name it events/<type>/<major>.<minor>.json"),
         ("events/welcome/01.0.json", {}, "name it events/<type>/<major>.<minor>.json"),
         ("records/a/b.json", {}, "name it"),
