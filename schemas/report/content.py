@@ -62,5 +62,5 @@ def details(finding: Finding) -> list[tuple[str, str]]:
 
 def summary(report: Report) -> str:
     """One line: how much was compared, and what came of it."""
-    counts = f"{len(report.compared)} comparisons, {len(report.findings)} findings, {len(report.waived)} waived"
+    counts = f"compared {len(report.compared)}, found {len(report.findings)}, waived {len(report.waived)}"
     return f"{'passed' if report.passed else 'failed'}: {report.head} against {report.base}, {report.mode}: {counts}"
