@@ -88,14 +88,16 @@ def _typed(writer: dict[str, Any], reader: dict[str, Any]) -> dict[str, Any]:
 
 def _beyond(reader: dict[str, Any]) -> Iterator[Any]:
     """Just outside a bound of the reader's: one character or item more or fewer."""
-    for name, unit in (("maxLength", "x"), ("maxItems", [0])):
-        if name in reader:
-            yield unit * (min(reader[name], 10_000) + 1)
-    for name, unit in (("minLength", "x"), ("minItems", [0])):
-        if reader.get(name):
-            yield unit * (min(reader[name], 10_000) - 1)
+    if "maxLength" in reader:
+        yield "x" * (min(reader["maxLength"], scalars.LONGEST) + 1)
+    if reader.get("minLength"):
+        yield "x" * (min(reader["minLength"], scalars.LONGEST) - 1)
+    if "maxItems" in reader:
+        yield [0] * (min(reader["maxItems"], samples.LARGEST) + 1)
+    if reader.get("minItems"):
+        yield [0] * (min(reader["minItems"], samples.LARGEST) - 1)
     if "maxProperties" in reader:
-        yield dict.fromkeys((f"x{at}" for at in range(min(reader["maxProperties"], 1000) + 1)), 0)
+        yield dict.fromkeys((f"x{at}" for at in range(min(reader["maxProperties"], samples.LARGEST) + 1)), 0)
     if "propertyNames" in reader or reader.get("minProperties"):
         yield from ({name: 0} for name in scalars.PLAIN)
     for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"):

@@ -36,6 +36,13 @@ class Proof:
     reason: str = ""
 
 
+_TOLD = {
+    Answer.YES: "",
+    Answer.NO: "the library says that something is refused",
+    Answer.UNKNOWN: "the library can't tell whether something is refused",
+}
+
+
 class NotASchemaError(ValueError):
     """A document that is no schema of draft 2020-12; the message says where and why, on one line."""
 
@@ -75,7 +82,7 @@ def covers(reader: Schema, writer: Schema) -> Proof:
         return Proof(Answer.UNKNOWN, str(error))
     except ValueError as error:
         return Proof(Answer.UNKNOWN, str(error).splitlines()[0])
-    return Proof(answer, "" if answer is Answer.YES else "the canonical forms do not contain one another")
+    return Proof(answer, _TOLD[answer])
 
 
 def difference(writer: Schema, reader: Schema) -> Schema:

@@ -18,8 +18,8 @@ Step: TypeAlias = str | int
 
 PER_NODE: Final = 10
 """Samples of one part of a schema; more finds little more, and costs by the product."""
-LARGEST: Final = 50
-"""Items or members of a sampled container."""
+LARGEST: Final = 2_000
+"""Items or members of a sampled container, at most."""
 DEPTH: Final = 8
 """Levels of nesting; deeper, a recursive schema is left unsampled."""
 TYPES: Final = ("integer", "string", "boolean", "null", "number", "array", "object")
@@ -159,36 +159,40 @@ class _Sampling:
         yield from ((name, rest) for name in dict.fromkeys(others) if name not in declared)
 
     def arrays(self, node: dict[str, Any], wish: Wish | None, depth: int) -> Iterator[list[Any]]:
-        """As short as may be, one longer, then each item's further values."""
+        """As short as may be, one longer, as long as may be, one beyond; items all alike, or each another."""
         prefix: list[Schema] = node.get("prefixItems", [])
-        rest: Schema = node.get("items", True)
         least = max(node.get("minItems", 0), int(wish.path[0]) + 1 if wish else 0)
+        if least > LARGEST:
+            return
+        yield from self.holding(node, depth)
+        most = min(node.get("maxItems", max(least, len(prefix)) + 2), LARGEST)
+        firsts = [self.few(each, _beneath(wish, at), depth + 1) for at, each in enumerate(prefix)]
+        rest = self.few(node.get("items", True), None, depth + 1)
+        granted = self.few(node.get("items", True), _beneath(wish, wish.path[0]), depth + 1) if wish else []
+        for length in sorted({least, len(prefix), least + 1, most, most + 1}):
+            pools = [firsts[at] if at < len(firsts) else rest for at in range(length)]
+            if wish is not None and len(firsts) <= int(wish.path[0]) < length:
+                pools[int(wish.path[0])] = granted
+            if all(pools):
+                yield [pool[0] for pool in pools]
+                yield [pool[at % len(pool)] for at, pool in enumerate(pools)]
+                for at, pool in enumerate(pools[:3]):
+                    yield from ([*[p[0] for p in pools[:at]], v, *[p[0] for p in pools[at + 1 :]]] for v in pool[1:])
+
+    def holding(self, node: dict[str, Any], depth: int) -> Iterator[list[Any]]:
+        """Lists that `contains` is about: just enough of it, and at its bounds one more."""
         held = self.few(node["contains"], None, depth + 1) if "contains" in node else []
         wanted = min(node.get("minContains", 1), LARGEST) if held else 0
-        most = node.get("maxItems", max(least, wanted, len(prefix)) + 2)
-        if held:
-            yield from ([each] * wanted for each in held)
-            for count in {wanted, wanted + 1, min(node.get("maxContains", 0), LARGEST)}:
-                yield _filled(held, count)
-                yield [*_filled(held, count), *self.few(rest, None, depth + 1)[:1]]
-        for length in sorted({least, len(prefix), least + 1, min(most, LARGEST), min(most, LARGEST) + 1}):
-            pools = [
-                self.few(prefix[at] if at < len(prefix) else rest, _beneath(wish, at), depth + 1)
-                for at in range(min(length, LARGEST + 1))
+        for count in sorted({wanted, wanted + 1, min(node.get("maxContains", 0), LARGEST)} if held else ()):
+            yield from ([each] * count for each in held)
+            yield [
+                *(held[at % len(held)] for at in range(count)),
+                *self.few(node.get("items", True), None, depth + 1)[:1],
             ]
-            if all(pools):
-                yield [pool[at % len(pool)] for at, pool in enumerate(pools)]
-                yield [pool[0] for pool in pools]
-                for at, pool in enumerate(pools[:3]):
-                    yield from ([*[p[0] for p in pools[:at]], v, *[p[0] for p in pools[at + 1 :]]] for v in pool)
 
 
 def _beneath(wish: Wish | None, step: Step) -> Wish | None:
     return wish.beneath(step) if wish else None
-
-
-def _filled(pool: list[Any], count: int) -> list[Any]:
-    return [pool[at % len(pool)] for at in range(count)]
 
 
 def _types(node: dict[str, Any], wish: Wish | None) -> Iterable[str]:

@@ -12,8 +12,10 @@ import rstr
 
 EXACT: Final = 2**53
 """Below it a whole float is the integer that it looks like."""
-LONGEST: Final = 4096
-"""Characters of a sampled string; a bound beyond it is not tried from outside."""
+LONGEST: Final = 300_000
+"""Characters of a sampled string, at most: more than an event may have in all."""
+UNBOUNDED: Final = 4_096
+"""Characters of a long one where the schema sets no bound."""
 
 FORMATS: Final[dict[str, tuple[str, ...]]] = {
     # Valid ones, the odd ones first: what one format allows and its neighbour doesn't.
@@ -66,7 +68,7 @@ def matching(pattern: str) -> Iterator[str]:
 
 def strings(node: dict[str, Any]) -> Iterator[str]:
     """By pattern and format if there are any, at the lengths allowed and, for a reader that allows less, between."""
-    least, most = int(node.get("minLength", 0)), min(int(node.get("maxLength", LONGEST)), LONGEST)
+    least, most = int(node.get("minLength", 0)), min(int(node.get("maxLength", UNBOUNDED)), LONGEST)
     if least > LONGEST:
         return
     made = [*FORMATS.get(node.get("format", ""), ()), *(matching(node["pattern"]) if "pattern" in node else ())]

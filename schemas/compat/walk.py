@@ -91,7 +91,7 @@ class _Walk:
         yield from _removed_properties(writer, reader, spot)
 
     def descend(self, keyword: str, writer: dict[str, Any], reader: dict[str, Any], spot: Spot) -> Iterator[Change]:
-        theirs, ours = writer.get(keyword), reader[keyword]
+        theirs, ours = writer.get(keyword, ABSENT), reader[keyword]
         if isinstance(ours, dict) and keyword in {"properties", "patternProperties"}:
             yield from self.members(keyword, writer, reader, spot)
         elif keyword == "items":

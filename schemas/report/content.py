@@ -11,6 +11,9 @@ from schemas.compat.check import Compared
 from schemas.compat.verdict import Absent, Finding, Mode
 from schemas.compat.waivers import Waived
 
+READABLE = 2_000
+"""Characters of a fragment or instance for people; GitHub cuts an annotation at 64 KiB."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -48,14 +51,20 @@ def compact(value: Any) -> str:  # noqa: ANN401 - any JSON
     return repr(value) if isinstance(value, Absent) else orjson.dumps(value).decode()
 
 
+def shortened(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """The same, cut where it is too long to be read; the JSON report has all of it."""
+    whole = compact(value)
+    return whole if len(whole) <= READABLE else f"{whole[:READABLE]}… ({len(whole)} characters; --format json has all)"
+
+
 def details(finding: Finding) -> list[tuple[str, str]]:
     """What is known of a finding beyond its message, labelled, in the order to read it."""
     told = [("at", finding.place.pointer or "/")]
     if not (isinstance(finding.old, Absent) and isinstance(finding.new, Absent)):
-        told += [("older", compact(finding.old)), ("newer", compact(finding.new))]
+        told += [("older", shortened(finding.old)), ("newer", shortened(finding.new))]
     if finding.counterexample is not None:
         shown = finding.counterexample
-        told.append(("instance", compact(shown.instance)))
+        told.append(("instance", shortened(shown.instance)))
         told.append(("refused", f"at {shown.refused_at or '/'} by `{shown.refused_by}`"))
     return [*told, ("way out", finding.way_out), ("fingerprint", finding.fingerprint)]
 

@@ -10,7 +10,7 @@ import orjson
 from schemas.compat.verdict import Absent, Finding
 from schemas.report.content import Report
 
-FORMAT: Final = "urn:auto_com_center:reports:schema-check:1.0"
+FORMAT: Final = "urn:auto_com_center:report:schema-check-1.0"
 
 
 def render(report: Report) -> str:

@@ -114,6 +114,8 @@ CASES: Final = [
          PROVED, PROVED),
     # strings
     Case("maxLength lowered", {**STR, "maxLength": 10}, {**STR, "maxLength": 5}, Shown("xxxxxx"), PROVED),
+    Case("maxLength of a long string lowered", {**STR, "maxLength": 100_000}, {**STR, "maxLength": 50_000},
+         Shown("x" * 50_001), PROVED),
     Case("minLength added", STR, {**STR, "minLength": 1}, Shown(""), PROVED),
     Case("pattern added", STR, {**STR, "pattern": "^a"}, Shown("x"), PROVED),
     Case("pattern widened", {**STR, "pattern": "^a$"}, {**STR, "pattern": "^[ab]$"},
@@ -156,6 +158,8 @@ CASES: Final = [
     Case("a property moves to patternProperties", closed(x_1=INT),
          {**OBJ, "patternProperties": {"^x_": INT}, "additionalProperties": False}, PROVED, Shown({"x_2": 0})),
     Case("propertyNames added", OBJ, {**OBJ, "propertyNames": {"pattern": "^[a-z]+$"}}, Shown({"A": 0}), PROVED),
+    Case("a nested list of objects is narrowed", closed(l={**ARR, "items": closed(("n",), n=INT)}),
+         closed(l={**ARR, "items": closed(("n",), n={**INT, "minimum": 0})}), Shown({"l": [{"n": -1}]}), PROVED),
     Case("maxProperties lowered", {**OBJ, "maxProperties": 2}, {**OBJ, "maxProperties": 1},
          Shown({"a": 0, "b": 0}), PROVED),
     Case("dependentRequired added", OBJ, {**OBJ, "dependentRequired": {"a": ["b"]}}, Shown({"a": 0}), PROVED),
@@ -169,6 +173,9 @@ CASES: Final = [
     # items
     Case("items narrowed", {**ARR, "items": NUM}, {**ARR, "items": INT}, Shown([0.5]), PROVED),
     Case("maxItems lowered", {**ARR, "maxItems": 2}, {**ARR, "maxItems": 1}, Shown([0, 0]), PROVED),
+    Case("maxItems of a long list lowered", {**ARR, "items": STR, "maxItems": 500},
+         {**ARR, "items": STR, "maxItems": 400},
+         Shown(["x"] * 401), PROVED),
     Case("uniqueItems added", ARR, {**ARR, "uniqueItems": True}, Shown([0, 0]), PROVED),
     Case("uniqueItems of at most one item", {**ARR, "maxItems": 1}, {**ARR, "maxItems": 1, "uniqueItems": True},
          PROVED, PROVED),

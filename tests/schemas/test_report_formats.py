@@ -177,6 +177,14 @@ def test_text_is_coloured_only_where_asked() -> None:
     assert plain == text.render(report())
 
 
+def test_what_is_too_long_to_be_read_is_cut_for_people_and_whole_for_programs() -> None:
+    (finding, *_) = report().findings
+    long = report(findings=(replace(finding, old="x" * 10_000),))
+    assert "characters; --format json has all)" in text.render(long)
+    assert "x" * 3_000 not in text.render(long)
+    assert "x" * 10_000 in json_document.render(long)
+
+
 def test_text_shows_no_control_characters_of_a_schema() -> None:
     """A schema under review may come from a stranger; the terminal is ours."""
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text.render(report()))
