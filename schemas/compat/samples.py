@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from schemas.compat import pointers, scalars
+from schemas.compat import pointers, scalars, texts
 from schemas.compat.verdict import ABSENT, Schema
 
 Step: TypeAlias = str | int
@@ -134,7 +134,8 @@ class _Sampling:
                 made[f"x{len(made)}"] = next(iter(self.few(node.get("additionalProperties", True), None, depth + 1)), 0)
         yield least
         yield full
-        for name, values in pool.items():
+        declared = node.get("properties", {})
+        for name, values in sorted(pool.items(), key=lambda item: item[0] in declared):  # undeclared ones first
             for value in values:
                 yield least | {name: value}
                 yield full | {name: value}
@@ -145,7 +146,7 @@ class _Sampling:
         declared: dict[str, Schema] = node.get("properties", {})
         yield from declared.items()
         for pattern, each in node.get("patternProperties", {}).items():
-            yield from ((name, each) for name in islice(scalars.matching(pattern), 1) if name not in declared)
+            yield from ((name, each) for name in islice(texts.matching(pattern), 1) if name not in declared)
         rest = node.get("additionalProperties", True)
         names: Iterable[Any] = ()
         if isinstance(node.get("propertyNames"), dict):

@@ -19,14 +19,16 @@ Counterparts: TypeAlias = list[tuple[Schema, Schema]]
 """A reader's part each, and the writer's that it must cover."""
 
 _DEFINITIONS: Final = frozenset({"$defs", "definitions", "$anchor"})
-_BELOW: Final = frozenset({"items", "additionalProperties", "properties", "patternProperties", "prefixItems"})
+_BELOW: Final = frozenset(
+    {"items", "additionalProperties", "properties", "patternProperties", "prefixItems", "propertyNames"}
+)
 _HERE: Final = frozenset({"allOf", "anyOf"})
 _GROWING: Final = _BELOW | _HERE | {"$ref"}
 _COUPLED: Final = frozenset(
     {
         # What these allow depends on their siblings, or shrinks when a part grows.
-        *("contains", "dependentSchemas", "else", "if", "maxContains", "minContains", "not", "oneOf"),
-        *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$dynamicAnchor"),
+        *("contains", "dependentSchemas", "else", "if", "maxContains", "minContains", "not", "oneOf", "then"),
+        *("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$dynamicAnchor"),
     }
 )
 _IN_PLACE: Final = _HERE | {"$ref", "oneOf", "if", "not", "dependentSchemas", "$dynamicRef"}
@@ -98,7 +100,8 @@ def _keywords(reader: dict[str, Any], writer: dict[str, Any], now: Induction) ->
         return False
     if reader.get("patternProperties", {}).keys() != writer.get("patternProperties", {}).keys():
         return False
-    inner = [*_members(reader, writer), *_items(reader, writer)]
+    names = reader.get("propertyNames", True), writer.get("propertyNames", True)
+    inner = [names, *_members(reader, writer), *_items(reader, writer)]
     if not all(_covers(mine, other, now.below()) for mine, other in inner):
         return False
     return all(_branches(reader, writer, name, now) for name in _HERE & reader.keys())

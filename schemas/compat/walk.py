@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from schemas.compat import pointers, rules, scalars
+from schemas.compat import pointers, rules, texts
 from schemas.compat.rules import Rule
 from schemas.compat.samples import Step
 from schemas.compat.verdict import ABSENT, Schema
@@ -106,7 +106,7 @@ class _Walk:
     def members(self, keyword: str, writer: dict[str, Any], reader: dict[str, Any], spot: Spot) -> Iterator[Change]:
         theirs = writer.get(keyword, {})
         for name, schema in reader[keyword].items():
-            step = name if keyword == "properties" else next(scalars.matching(name), "x")
+            step = name if keyword == "properties" else texts.first_match(name)
             if name in theirs:
                 yield from self.node(theirs[name], schema, spot.into(keyword, name, path=(step,)))
             elif writer.get("additionalProperties", True) is not False and schema is not True:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.compat import pointers
-from schemas.compat.scalars import FORMATS
+from schemas.compat.texts import FORMATS
 
 NAMES = st.sampled_from(["a", "b", "c", "x_1", "x", "extra", "A", "v"])
 SCALARS: st.SearchStrategy[Any] = st.one_of(

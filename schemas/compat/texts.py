@@ -1,0 +1,90 @@
+"""Strings near the edges of what a schema says of them: by pattern, by format, at and beyond their bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+from typing import Any, Final
+
+import rstr
+
+LONGEST: Final = 300_000
+"""Characters of a sampled string, at most: more than an event may have in all."""
+UNBOUNDED: Final = 4_096
+"""Characters of a long one where the schema sets no bound."""
+PLAIN: Final = ("x", "", "0", "a b", "A", "\u00e9", "x y z", "true")
+ODD: Final = (" ", "{", "\u00e9", "a", "A", "0", "-", "/")
+"""Put before or behind a string to leave, perhaps, what another pattern or format allows."""
+
+FORMATS: Final[dict[str, tuple[str, ...]]] = {
+    # Valid ones, the odd ones first: what one format allows and its neighbour doesn't.
+    "date": ("2026-01-31", "2024-02-29"),
+    "date-time": ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.5+01:00"),
+    "duration": ("P1D", "PT1H"),
+    "email": ("a@example.org", '"a b"@example.org'),
+    "hostname": ("a.example", "localhost"),
+    "idn-email": ("\u00fc@example.org", "a@example.org"),
+    "idn-hostname": ("b\u00fccher.example", "a.example"),
+    "ipv4": ("192.0.2.1",),
+    "ipv6": ("2001:db8::1",),
+    "iri": ("https://example.org/\u00fc", "urn:a:b"),
+    "iri-reference": ("/\u00fc", "a"),
+    "json-pointer": ("/a", ""),
+    "regex": ("^a+$",),
+    "relative-json-pointer": ("0/a",),
+    "time": ("12:00:00Z", "12:00:00.5+01:00"),
+    "uri": ("urn:a:b", "https://example.org/a", "http://example.org"),
+    "uri-reference": ("/a", "https://example.org/a"),
+    "uri-template": ("https://example.org/{a}",),
+    "uuid": ("123e4567-e89b-42d3-a456-426614174000",),
+}
+"""Examples by the name of the format; sources are the RFCs that the validation vocabulary names in section 7.3."""
+
+
+def strings(node: dict[str, Any]) -> Iterator[str]:
+    """By pattern and format if there are any, as short and as long as may be; those of doubtful validity last."""
+    least, most = int(node.get("minLength", 0)), min(int(node.get("maxLength", UNBOUNDED)), LONGEST)
+    if least > LONGEST:
+        return
+    made = [*FORMATS.get(node.get("format", ""), ()), *(matching(node["pattern"]) if "pattern" in node else ())]
+    yield from (text for text in made or PLAIN if least <= len(text) <= most)
+    for length in sorted({least, least + 1, most}):
+        if length <= most:
+            yield from _of_length(length, made)
+    if made:
+        yield from (text for base in made[:3] for odd in ODD for text in (base + odd, odd + base))
+    else:
+        yield from (texts[0] for texts in FORMATS.values() if least <= len(texts[0]) <= most)
+
+
+def matching(pattern: str) -> Iterator[str]:
+    """Strings that a pattern matches, the shortest first, where Python reads the pattern as ECMA-262 does."""
+    try:
+        maker = rstr.Rstr(Random(0))  # noqa: S311 - the same samples each time
+        yield from sorted({maker.xeger(pattern) for _ in range(12)}, key=lambda text: (len(text), text))
+    except (re.error, KeyError, ValueError, OverflowError, RecursionError):
+        return
+
+
+def _of_length(length: int, made: list[str]) -> Iterator[str]:
+    if not made:
+        yield "x" * length
+    for text in made[:4]:
+        yield from stretched(text, length)
+
+
+def stretched(text: str, length: int) -> Iterator[str]:
+    """Longer by a repeated end, or by a repeated character: some of these still match where more of the same may come."""
+    missing = length - len(text)
+    if missing <= 0 or not text:
+        return
+    for unit in range(1, min(len(text), 9) + 1):
+        yield text[0] * (missing % unit) + text + text[-unit:] * (missing // unit)
+    yield from (text[:at] + text[at] * missing + text[at:] for at in range(min(len(text), 24)))
+
+
+def first_match(pattern: str) -> str:
+    """One string that the pattern matches, or `x`."""
+    return next(islice(matching(pattern), 1), "x")
