@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from schemas.compat import proof, samples, texts
-from schemas.compat.samples import Wish
+from schemas.compat.samples import Step, Wish
 from schemas.compat.verdict import Schema
 from schemas.compat.walk import LOWER, UPPER, Change
 
@@ -20,7 +20,8 @@ FRAMES: Final = 6
 def proposed(writer: dict[str, Any], examples: tuple[Any, ...], change: Change) -> Iterator[Any]:
     """Root instances with a value from the difference at the place of the change; real examples first."""
     frames = list(_frames(writer, examples, change))
-    for value in values(writer, change):
+    near = (value for example in examples[:2] for value in _near(_reached(example, change.path)))
+    for value in chain(near, values(writer, change)):
         yield from (_filled(frame, value) for frame in frames)
 
 
@@ -31,6 +32,29 @@ def _frames(writer: dict[str, Any], examples: tuple[Any, ...], change: Change) -
     yield from islice(samples.samples(writer, wish), FRAMES)
 
 
+def _reached(example: Any, path: tuple[Step, ...]) -> Any:  # noqa: ANN401 - any JSON
+    """What an example has at the place, or nothing."""
+    for step in path:
+        if (isinstance(example, dict) and step in example) or (
+            isinstance(example, list) and isinstance(step, int) and step < len(example)
+        ):
+            example = example[step]
+        else:
+            return None
+    return example
+
+
+def _near(value: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
+    """An example's value with a member or item more or less, or a character."""
+    if isinstance(value, dict):
+        yield from ({**value, "extra": added} for added in (0, "x"))
+        yield from ({name: kept for name, kept in value.items() if name != left_out} for left_out in value)
+    elif isinstance(value, list):
+        yield from ([], [*value, *value[-1:]])
+    elif isinstance(value, str):
+        yield from (value + odd for odd in texts.ODD)
+
+
 def values(root: dict[str, Any], change: Change) -> Iterator[Any]:
     """Values for the place: what subtraction leaves, samples of the writer's node, and of the reader's edges."""
     writer, reader = _rooted(change.writer, root), _rooted(change.reader, root)
@@ -38,7 +62,7 @@ def values(root: dict[str, Any], change: Change) -> Iterator[Any]:
     yield from samples.samples(writer)
     if isinstance(reader, dict) and isinstance(writer, dict):
         edges = {name: value for name, value in reader.items() if name in LOWER | UPPER | {"multipleOf", "pattern"}}
-        kinds = {name: writer[name] for name in ("type", "format", "pattern") if name in writer}
+        kinds: dict[str, Any] = {name: writer[name] for name in ("type", "format", "pattern") if name in writer}
         yield from islice(samples.samples({**edges, **kinds}), 40)
         yield from _beyond(reader)
         yield from islice(samples.samples(reader), 20)

@@ -10,10 +10,15 @@ from typing import Any, Final
 
 import rstr
 
+from schemas.compat import proof
+
 LONGEST: Final = 300_000
 """Characters of a sampled string, at most: more than an event may have in all."""
 UNBOUNDED: Final = 4_096
 """Characters of a long one where the schema sets no bound."""
+DOUBTFUL: Final = 30
+"""Refused samples that are handed on."""
+_OF_STRINGS: Final = frozenset({"minLength", "maxLength", "pattern", "format"})
 PLAIN: Final = ("x", "", "0", "a b", "A", "\u00e9", "x y z", "true")
 ODD: Final = (" ", "{", "\u00e9", "a", "A", "0", "-", "/")
 """Put before or behind a string to leave, perhaps, what another pattern or format allows."""
@@ -44,19 +49,32 @@ FORMATS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def strings(node: dict[str, Any]) -> Iterator[str]:
-    """By pattern and format if there are any, as short and as long as may be; those of doubtful validity last."""
-    least, most = int(node.get("minLength", 0)), min(int(node.get("maxLength", UNBOUNDED)), LONGEST)
-    if least > LONGEST:
+    """By pattern and format if there are any, as short and as long as may be; what the node refuses comes last.
+
+    Refused here is not refused everywhere: another schema is about to be asked.
+    """
+    if int(node.get("minLength", 0)) > LONGEST:
         return
+    allowed = proof.validator({name: value for name, value in node.items() if name in _OF_STRINGS})
+    refused: list[str] = []
+    for text in dict.fromkeys(_candidates(node)):
+        if allowed.is_valid(text):
+            yield text
+        else:
+            refused.append(text)
+    yield from refused[:DOUBTFUL]
+
+
+def _candidates(node: dict[str, Any]) -> Iterator[str]:
+    least, most = int(node.get("minLength", 0)), min(int(node.get("maxLength", UNBOUNDED)), LONGEST)
     made = [*FORMATS.get(node.get("format", ""), ()), *(matching(node["pattern"]) if "pattern" in node else ())]
-    yield from (text for text in made or PLAIN if least <= len(text) <= most)
+    yield from made or PLAIN
     for length in sorted({least, least + 1, most}):
-        if length <= most:
-            yield from _of_length(length, made)
-    if made:
-        yield from (text for base in made[:3] for odd in ODD for text in (base + odd, odd + base))
-    else:
-        yield from (texts[0] for texts in FORMATS.values() if least <= len(texts[0]) <= most)
+        yield from _of_length(length, made)
+    for base in made[:3]:
+        yield from (text for odd in ODD for text in (base + odd, odd + base))
+    if not made:
+        yield from (texts[0] for texts in FORMATS.values())
 
 
 def matching(pattern: str) -> Iterator[str]:
@@ -73,10 +91,11 @@ def _of_length(length: int, made: list[str]) -> Iterator[str]:
         yield "x" * length
     for text in made[:4]:
         yield from stretched(text, length)
+    yield from (cut for text in made if len(text) > length for cut in (text[:length], text[-length:] if length else ""))
 
 
 def stretched(text: str, length: int) -> Iterator[str]:
-    """Longer by a repeated end, or by a repeated character: some of these still match where more of the same may come."""
+    """Longer by a repeated end, or by a repeated character: what allows more of the same allows some of these."""
     missing = length - len(text)
     if missing <= 0 or not text:
         return

@@ -86,6 +86,8 @@ class _Walk:
         for keyword in sorted(reader, key=lambda name: name not in _DESCENDED):
             if keyword in _DESCENDED:
                 yield from self.descend(keyword, writer, reader, spot)
+            elif keyword == "additionalProperties" and isinstance(writer.get(keyword), dict) and reader[keyword]:
+                yield from self.node(writer[keyword], reader[keyword], spot.into(keyword, path=("extra",)))
             elif _narrows(keyword, writer, reader):
                 yield from _assertion(keyword, writer, reader, spot)
         yield from _removed_properties(writer, reader, spot)
