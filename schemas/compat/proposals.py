@@ -35,24 +35,21 @@ def _frames(writer: dict[str, Any], examples: tuple[Any, ...], change: Change) -
 def _reached(example: Any, path: tuple[Step, ...]) -> Any:  # noqa: ANN401 - any JSON
     """What an example has at the place, or nothing."""
     for step in path:
-        if (isinstance(example, dict) and step in example) or (
-            isinstance(example, list) and isinstance(step, int) and step < len(example)
-        ):
-            example = example[step]
-        else:
+        inside = isinstance(example, dict) and step in example
+        inside = inside or (isinstance(example, list) and isinstance(step, int) and step < len(example))
+        if not inside:
             return None
+        example = example[step]
     return example
 
 
 def _near(value: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
-    """An example's value with a member or item more or less, or a character."""
+    """An example's value with a member or item more or less."""
     if isinstance(value, dict):
         yield from ({**value, "extra": added} for added in (0, "x"))
         yield from ({name: kept for name, kept in value.items() if name != left_out} for left_out in value)
     elif isinstance(value, list):
         yield from ([], [*value, *value[-1:]])
-    elif isinstance(value, str):
-        yield from (value + odd for odd in texts.ODD)
 
 
 def values(root: dict[str, Any], change: Change) -> Iterator[Any]:

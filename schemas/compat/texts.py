@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
@@ -77,13 +77,15 @@ def _candidates(node: dict[str, Any]) -> Iterator[str]:
         yield from (texts[0] for texts in FORMATS.values())
 
 
-def matching(pattern: str) -> Iterator[str]:
-    """Strings that a pattern matches, the shortest first, where Python reads the pattern as ECMA-262 does."""
+@lru_cache(maxsize=1024)
+def matching(pattern: str) -> tuple[str, ...]:
+    """Strings that a pattern matches, the shortest first; none where Python can't read it as ECMA-262 does."""
+    maker = rstr.Rstr(Random(0))  # noqa: S311 - the same samples each time
     try:
-        maker = rstr.Rstr(Random(0))  # noqa: S311 - the same samples each time
-        yield from sorted({maker.xeger(pattern) for _ in range(12)}, key=lambda text: (len(text), text))
+        made = {maker.xeger(pattern) for _ in range(12)}
     except (re.error, KeyError, ValueError, OverflowError, RecursionError):
-        return
+        return ()
+    return tuple(sorted(made, key=lambda text: (len(text), text)))
 
 
 def _of_length(length: int, made: list[str]) -> Iterator[str]:
@@ -106,4 +108,4 @@ def stretched(text: str, length: int) -> Iterator[str]:
 
 def first_match(pattern: str) -> str:
     """One string that the pattern matches, or `x`."""
-    return next(islice(matching(pattern), 1), "x")
+    return next(iter(matching(pattern)), "x")
