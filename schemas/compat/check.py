@@ -9,6 +9,7 @@ from itertools import pairwise
 from schemas.compat import compare, files, readers
 from schemas.compat.files import published
 from schemas.compat.fingerprints import fingerprinted
+from schemas.compat.keywords import same
 from schemas.compat.pointers import line_of
 from schemas.compat.tree import SchemaFile, Tree
 from schemas.compat.verdict import ABSENT, Direction, Finding, Mode, Place, Verdict
@@ -91,7 +92,7 @@ def _record_pairs(base: Tree, head: Tree) -> Iterator[tuple[str, Side, Side, tup
     """Records have no versions: neighbouring releases read each other's, so both directions must hold."""
     for name in sorted(base.records.keys() & head.records.keys()):
         before, after = base.records[name], head.records[name]
-        if before.bundle.schema != after.bundle.schema:
+        if not same(before.bundle.schema, after.bundle.schema):
             sides = (
                 Side(version="before", name="as it was", file=before),
                 Side(version="now", name="as it is", file=after),
@@ -105,7 +106,8 @@ def _side(version: str, file: SchemaFile) -> Side:
 
 def _moved(before: SchemaFile, after: SchemaFile) -> bool:
     """Whether the same file means something else, since a shared one changed. An edited one is another matter."""
-    return published(before) == published(after) and before.bundle.schema != after.bundle.schema
+    unedited = same(published(before), published(after))
+    return unedited and not same(before.bundle.schema, after.bundle.schema)
 
 
 def _compare(subject: str, older: Side, newer: Side, direction: Direction) -> tuple[Compared, list[Finding]]:
@@ -157,7 +159,7 @@ def _joined(findings: list[Finding]) -> Iterator[Finding]:
         groups.setdefault((*told, *pair), []).append(found)
     for group in groups.values():
         last = group[-1]
-        same = [found for found in group if (found.subject, found.newer) == (last.subject, last.newer)]
-        others = sorted({f"{found.subject} {found.newer}" for found in group if found not in same})
+        alike = [found for found in group if (found.subject, found.newer) == (last.subject, last.newer)]
+        others = sorted({f"{found.subject} {found.newer}" for found in group if found not in alike})
         message = f"{last.message}; the same for {', '.join(others)}" if others else last.message
-        yield replace(last, older=", ".join(found.older for found in same), message=message)
+        yield replace(last, older=", ".join(found.older for found in alike), message=message)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from schemas.compat import pointers, rules
-from schemas.compat.keywords import TOLD, without
+from schemas.compat.keywords import TOLD, same, without
 from schemas.compat.pointers import line_of
 from schemas.compat.tree import SchemaFile, Tree
 from schemas.compat.verdict import ABSENT, Finding, Place, Schema, Verdict
@@ -31,7 +31,7 @@ def _of_type(subject: str, before: Mapping[str, SchemaFile], after: Mapping[str,
     for version, file in before.items():
         if version not in after:
             yield _finding("version_removed", subject, version, "", _top(file))
-        elif published(file) != published(after[version]):
+        elif not same(published(file), published(after[version])):
             yield _edited(subject, version, file, after[version])
     for earlier, later in pairwise(["", *sorted(after, key=version_key)]):
         if later not in before and not follows(later, earlier):
@@ -55,7 +55,7 @@ def _edited(subject: str, version: str, before: SchemaFile, after: SchemaFile) -
 def _difference(old: Any, new: Any, pointer: str) -> tuple[Any, Any, str]:  # noqa: ANN401 - any JSON
     """The innermost single place where two documents differ."""
     if isinstance(old, dict) and isinstance(new, dict):
-        differing = [name for name in {**old, **new} if old.get(name, ABSENT) != new.get(name, ABSENT)]
+        differing = [name for name in {**old, **new} if not same(old.get(name, ABSENT), new.get(name, ABSENT))]
         if len(differing) == 1:
             name = differing[0]
             return _difference(old.get(name, ABSENT), new.get(name, ABSENT), pointers.join(pointer, name))

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from schemas.compat.verdict import Schema
+import orjson
+
+from schemas.compat.verdict import Absent, Schema
 
 SINGLE: Final = frozenset(
     {
@@ -47,6 +49,13 @@ def _inner(name: str, value: Any, change: Callable[[dict[str, Any]], dict[str, A
     if name in MAPS and isinstance(value, dict):
         return {key: rewrite(each, change) for key, each in value.items()}
     return value
+
+
+def same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON, or ABSENT
+    """Whether two documents are written alike, whatever the order of members. For Python, `true` equals 1."""
+    if isinstance(one, Absent) or isinstance(other, Absent):
+        return one is other
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
 
 
 def without(schema: Schema, names: frozenset[str]) -> Schema:

@@ -17,6 +17,7 @@ import jsonschema_rs
 import orjson
 from jsonschema_rs import canonical
 
+from schemas.compat.keywords import same
 from schemas.compat.verdict import Counterexample, Schema
 
 
@@ -74,7 +75,7 @@ def validator(schema: Schema) -> jsonschema_rs.Validator:
 
 def covers(reader: Schema, writer: Schema) -> Proof:
     """Whether ``reader`` allows every instance that ``writer`` allows. Only `yes` is a proof."""
-    if reader == writer:
+    if same(reader, writer):
         return Proof(Answer.YES)
     try:
         answer = Answer(_canonical(_key(reader)).covers(_canonical(_key(writer))).value)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from schemas.compat import pointers, rules, texts
+from schemas.compat.keywords import same
 from schemas.compat.rules import Rule
 from schemas.compat.samples import Step
 from schemas.compat.verdict import ABSENT, Schema
@@ -17,6 +18,7 @@ from schemas.compat.verdict import ABSENT, Schema
 LOWER: Final = frozenset({"minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum"})
 UPPER: Final = frozenset({"maxLength", "maxItems", "maxProperties", "maximum", "exclusiveMaximum"})
 _DESCENDED: Final = frozenset({"properties", "patternProperties", "items", "prefixItems", "allOf", "anyOf", "oneOf"})
+_NO_ASSERTIONS: Final = frozenset({"$defs", "definitions", "$anchor", "$dynamicAnchor", "$ref"})
 _CLOSING: Final = ("additionalProperties", "unevaluatedProperties")
 
 
@@ -100,7 +102,7 @@ class _Walk:
             if isinstance(theirs, dict) and isinstance(ours, dict):
                 first = len(reader.get("prefixItems", ()))
                 yield from self.node(theirs, ours, spot.into(keyword, path=(first,)))
-            elif ours is not True and theirs != ours:
+            elif ours is not True and not same(theirs, ours):
                 yield _change(keyword, "", spot, (theirs, ours), (writer, reader))
         elif isinstance(ours, list):
             yield from self.listed(keyword, writer, reader, spot)
@@ -125,7 +127,7 @@ class _Walk:
         )
         for at, (left, right) in enumerate(paired):
             yield from self.node(left, right, spot.into(keyword, at, path=(at,) if keyword == "prefixItems" else ()))
-        if theirs != ours:
+        if not same(theirs, ours):
             part = theirs if keyword in writer else ABSENT
             yield _change(keyword, "", spot, (part, ours), (writer, reader))
 
@@ -139,7 +141,7 @@ def _assertion(keyword: str, writer: dict[str, Any], reader: dict[str, Any], spo
                 found = _change(keyword, name, spot, parts, around, refused_by=at)
                 yield replace(found, reader_at=pointers.join(found.reader_at, number))
     elif keyword in {"if", "then", "else"}:
-        if keyword != next(name for name in ("if", "then", "else") if writer.get(name) != reader.get(name)):
+        if keyword != next(name for name in ("if", "then", "else") if not same(writer.get(name), reader.get(name))):
             return  # told once
         refusing = tuple(pointers.join(spot.reader_at, name) for name in ("then", "else"))
         yield _change(keyword, "", spot, parts, around, refused_by=refusing)
@@ -194,9 +196,11 @@ def _change(  # noqa: PLR0913 - one row of a table
 
 def _narrows(keyword: str, writer: dict[str, Any], reader: dict[str, Any]) -> bool:
     """Whether the reader's keyword may refuse what the writer's allows; bounds that only widen don't."""
-    theirs, ours = writer.get(keyword), reader[keyword]
-    if keyword in {"$defs", "definitions", "$anchor", "$dynamicAnchor", "$ref"} or theirs == ours or ours is True:
-        return keyword == "uniqueItems" and theirs is not True
+    theirs, ours = writer.get(keyword, ABSENT), reader[keyword]
+    if keyword in _NO_ASSERTIONS or same(theirs, ours):
+        return False
+    if ours is True:
+        return keyword == "uniqueItems"
     if keyword in LOWER and isinstance(theirs, int | float):
         return bool(theirs < ours)
     if keyword in UPPER and isinstance(theirs, int | float):

@@ -127,6 +127,8 @@ CASES: Final = [
     Case("a value leaves the enum", {"enum": ["a", "b"]}, {"enum": ["a"]}, Shown("b"), PROVED),
     Case("const changes", {"const": 1}, {"const": 2}, Shown(1), Shown(2)),
     Case("an enum becomes its type", {"enum": ["a", "b"]}, STR, PROVED, Shown("x")),
+    Case("1 and true are two values", {"const": 1}, {"const": True}, Shown(1), Shown(by=True)),
+    Case("0 and false are two values", {"enum": [0]}, {"enum": [False]}, Shown(0), Shown(by=False)),
     Case("1 and 1.0 are one value", {"enum": [1]}, {"enum": [1.0]}, PROVED, PROVED),
     # members
     Case("optional property added to a closed model", closed(a=STR), closed(a=STR, b=STR), PROVED, Shown({"b": "x"})),

@@ -119,6 +119,12 @@ def test_words_and_examples_of_a_published_file_may_change_and_a_property_of_suc
     assert told(checked({V10: before}, {V10: after})) == [("published_file_changed", "1.0", "1.0")]
 
 
+def test_an_edit_that_python_would_not_notice_is_one() -> None:
+    before, after = event({"const": 1}), event({"const": True})
+    assert told(checked({V10: before}, {V10: after})) == [("published_file_changed", "1.0", "1.0")]
+    assert told(checked({}, {V10: before, V11: after})) == [("value_removed", "1.0", "1.1")]
+
+
 def test_a_removed_version_is_found_and_a_removed_type_too() -> None:
     base = {V10: event(STR), V11: event(STR), "events/other/1.0.json": event(STR)}
     result = checked(base, {V11: event(STR)})

@@ -34,7 +34,7 @@ LEAVES: st.SearchStrategy[Any] = st.one_of(
     st.builds(lambda low, span: {"type": "string", "minLength": low, "maxLength": low + span},
               st.integers(0, 2), st.integers(0, 2)),
     st.builds(lambda values: {"enum": values},
-              st.lists(st.sampled_from(["a", "b", 0, 1, 1.5, None]), min_size=1, unique=True)),
+              st.lists(st.sampled_from(["a", "b", 0, 1, True, False, 1.5, None]), min_size=1, unique=True)),
     st.builds(lambda name: {"type": "string", "format": name}, st.sampled_from(["date", "date-time", "email", "uuid"])),
 )  # fmt: skip
 
