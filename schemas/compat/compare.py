@@ -74,9 +74,7 @@ def _shown(found: Pair, changes: list[Change]) -> list[Reason]:
 
 
 def _encloses(change: Change, reason: Reason) -> bool:
-    return reason.reader_at.startswith(change.reader_at + "/") or (
-        reason.rule == change.rule.name and reason.reader_at == change.reader_at and "`" not in reason.message
-    )
+    return reason.reader_at.startswith(change.reader_at + "/")
 
 
 def _shown_anywhere(found: Pair, changes: list[Change]) -> list[Reason]:
@@ -94,7 +92,7 @@ def _shown_anywhere(found: Pair, changes: list[Change]) -> list[Reason]:
 
 def _reason(change: Change, shown: Counterexample) -> Reason:
     parts = (change.writer_part, change.reader_part)
-    return _made(change.rule, change.what.strip("`"), (change.writer_at, change.reader_at), parts, shown)
+    return _made(change.rule, change.what, (change.writer_at, change.reader_at), parts, shown)
 
 
 def _made(rule: Rule, what: str, at: tuple[str, str], parts: tuple[Any, Any], shown: Counterexample) -> Reason:

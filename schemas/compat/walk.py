@@ -156,7 +156,7 @@ def _removed_properties(writer: dict[str, Any], reader: dict[str, Any], spot: Sp
         if name not in reader.get("properties", {}) and schema is not False:
             yield Change(
                 rule=rules.BY_NAME["property_removed"],
-                what=f"`{name}`",
+                what=name,
                 writer_at=pointers.join(spot.writer_at, "properties", name),
                 reader_at=pointers.join(spot.reader_at, "properties", name),
                 refused_by=spot.closed_by,
@@ -182,7 +182,7 @@ def _change(  # noqa: PLR0913 - one row of a table
     at = pointers.join(spot.reader_at, *steps)
     return Change(
         rule=rules.of_keyword(keyword),
-        what=f"`{name or keyword}`",
+        what=name or keyword,
         writer_at=pointers.join(spot.writer_at, *steps),
         reader_at=at,
         refused_by=refused_by or (at,),
