@@ -44,12 +44,13 @@ run: $(VENV)/demo ## See signed events become messages, on this machine alone
 test: $(VENV)/dev ## Run every test that this machine can; ends by naming what it could not
 	@$(BIN)/python -m pytest -m 'not faults and not properties'
 
-lint: $(VENV)/dev ## ruff with all rules, format, walls between rooms, YAML
+lint: $(VENV)/dev ## ruff with all rules, format, walls between rooms, YAML, schemas against the last commit
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@tail -1 .lint-imports.log; rm -f .lint-imports.log
-	@$(BIN)/yamllint --strict docker-compose.kafka.yml
+	@$(BIN)/yamllint --strict docker-compose.kafka.yml action.yml .pre-commit-hooks.yaml
+	@.ci/schemas $(BIN)/comcenter
 
 types: $(VENV)/dev ## mypy --strict
 	@$(BIN)/mypy

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import settings
 
 from tests.brokers.choose import EMBEDDED, KAFKA, Choice, Missing, RunningBroker, launch, pick, required
 from tests.brokers.kafka import KafkaBroker, KafkaUnavailable
@@ -23,6 +24,7 @@ MARKERS = {
     "long": "a fault that takes many minutes: make faults-long",
     "faults": "breaks Apache Kafka or a worker on purpose; takes minutes",
 }
+settings.register_profile("thorough")  # --hypothesis-profile=thorough: where a test makes less of it by default
 BROKER_FIXTURES = {"broker", "kafka_broker", "kafka_node"}
 REASON_LENGTH = 200
 

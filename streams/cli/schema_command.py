@@ -1,66 +1,145 @@
-"""`comcenter schema`: the event types of this build, and whether a tree of schemas is fit to be used."""
+"""`comcenter schema`: is a change of the schemas one that readers and writers survive?"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
-from schemas import files, registry
-from schemas.files import Kind
+from adapters import schema_sources
+from adapters.schema_sources import Source, SourceUnavailableError
+from schemas.compat import rules as table
+from schemas.compat import tree, waivers
+from schemas.compat.check import check as compare
+from schemas.compat.verdict import Mode
+from schemas.compat.waivers import WaiverError
 from schemas.registry import SchemaLoadError
+from schemas.report import github, json_document, junit, sarif, text
+from schemas.report.content import Report, compact
+from streams.cli import registry_command
 from streams.cli.exits import Exit, fail
 
-if TYPE_CHECKING:
-    from schemas.validation import Report
+app = typer.Typer(help="List, check and compare schemas.", no_args_is_help=True)
+app.command("ls")(registry_command.ls)
+app.command("validate")(registry_command.validate)
 
-app = typer.Typer(help="List and check schemas.", no_args_is_help=True)
-
-
-@app.command("ls")
-def ls(json_output: bool = typer.Option(False, "--json", help="One JSON document.")) -> None:
-    """List the event types of this build and their versions, with the number of examples and the file's SHA-256."""
-    found = sorted(
-        (file for file in files.read(registry.ROOT) if file.kind is Kind.EVENT),
-        key=lambda file: (file.name, registry.version_key(file.version)),
-    )
-    rows = [(file.name, file.version, len((file.document or {}).get("examples", [])), file.sha256) for file in found]
-    if json_output:
-        names = ("type", "version", "examples", "sha256")
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
-        return
-    width = max(len(name) for name, *_ in rows)
-    for name, version, examples, sha256 in rows:
-        print(f"{name:<{width}}  {version:>5}  {examples} examples  {sha256}")
+GIT = "git:"
 
 
-@app.command("validate")
-def validate(
-    folder: Path = typer.Argument(registry.ROOT, metavar="[DIR]", show_default="the schemas of this build"),
-    json_output: bool = typer.Option(False, "--json", help="One JSON document."),
+class Format(StrEnum):
+    """How the result is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+RENDERERS = {
+    Format.TEXT: text.render,
+    Format.JSON: json_document.render,
+    Format.JUNIT: junit.render,
+    Format.GITHUB: github.render,
+    Format.SARIF: sarif.render,
+}
+
+
+@app.command("check")
+def check(
+    folder: Path = typer.Argument(Path("schemas"), metavar="[DIR]", help="The folder with events/ and records/."),
+    against: str = typer.Option(..., help="What to compare with: a folder, or git:REF for the same folder there."),
+    mode: Mode = typer.Option(Mode.BACKWARD_TRANSITIVE, help="Who must be able to read whom."),
+    format_: Format = typer.Option(Format.TEXT, "--format", help="How to write the result."),
+    output: Path | None = typer.Option(None, help="Write it to this file; standard output gets the text."),
+    waiver_file: Path | None = typer.Option(None, "--waivers", help="Waivers; DIR/waivers.toml if not given."),
 ) -> None:
-    """Check every schema under DIR as CI does: metaschema, rules for authors, examples. 100 if anything is wrong."""
-    report = _report(folder)
-    if json_output:
-        print(json.dumps({"folder": str(folder), **asdict(report)}))
-    else:
-        for problem in report.problems:
-            print(f"{folder / problem.file}#{problem.pointer}: {problem.rule}: {problem.message}")
-        print(f"{report.files} files and {report.examples} examples checked, {len(report.problems)} problems")
-    if report.problems:
+    """Compare the schemas with a former state. 100 if a change is not proved to be compatible."""
+    report = _report(folder, against, mode, waiver_file or folder / waivers.FILE_NAME)
+    shown = RENDERERS[format_](report)
+    if output is not None:
+        _write(output, shown)
+        shown = text.render(report)
+    elif format_ is Format.TEXT and sys.stdout.isatty():
+        shown = text.render(report, text.COLOURED)
+    typer.echo(shown, nl=False)
+    if not report.passed:
         raise typer.Exit(Exit.FINDINGS)
 
 
-def _report(folder: Path) -> Report:
+@app.command("rules")
+def rules(json_output: bool = typer.Option(False, "--json", help="One JSON document.")) -> None:
+    """List the rules: what each says, the way out, and an example that breaks it."""
+    if json_output:
+        print(json.dumps({"narrowing": [_row(rule) for rule in table.NARROWING], "files": [
+            {"name": rule.name, "says": rule.says, "way_out": rule.way_out, "example": rule.example}
+            for rule in table.FILES
+        ]}, indent=2))  # fmt: skip
+        return
+    for rule in table.NARROWING:
+        print(f"{rule.name}\n  {rule.says.format(what='a member')}\n  way out   {rule.way_out}")
+        print(f"  example   {compact(rule.older)} → {compact(rule.newer)}, shown by {compact(rule.shown_by)}\n")
+    for each in table.FILES:
+        print(f"{each.name}\n  {each.says.format(what='the reason')}\n  way out   {each.way_out}")
+        print(f"  example   {each.example}\n")
+
+
+def _row(rule: table.Rule) -> dict[str, object]:
+    example = {"older": rule.older, "newer": rule.newer, "shown_by": rule.shown_by}
+    told = {"name": rule.name, "keywords": list(rule.keywords), "says": rule.says, "way_out": rule.way_out}
+    return {**told, "example": example}
+
+
+def _report(folder: Path, against: str, mode: Mode, waiver_file: Path) -> Report:
     try:
-        # Here and not above: what it needs is an extra, and the other commands do without.
-        from schemas import validation  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        fail(f"this needs {str(error.name).partition('.')[0]}: install the extra, auto-com-center[schemas]")
+        head, base = schema_sources.folder(folder), _base(folder, against)
+        found = compare(tree.read(base.files, base.label), tree.read(head.files, head.label), mode)
+        given = waivers.read(_text(waiver_file), str(waiver_file))
+    except (SchemaLoadError, SourceUnavailableError, WaiverError) as error:
+        fail(str(error))
+    if not head.files:
+        fail(f"{folder}: there are no schemas in it; name the folder that holds events/, records/ and common/")
+    today = datetime.now(UTC).date()
+    left = waivers.apply(found.findings, given, today=today, name=waiver_file.name)
+    return Report(
+        base=base.label,
+        head=head.label,
+        folder=_from_here(folder),
+        mode=mode,
+        compared=found.compared,
+        findings=left.findings,
+        waived=left.waived,
+        notes=(*(note for note in (base.note,) if note), *left.notes),
+    )
+
+
+def _base(folder: Path, against: str) -> Source:
+    if against.startswith(GIT):
+        return schema_sources.at_ref(folder, against.removeprefix(GIT))
+    return schema_sources.base_folder(Path(against))
+
+
+def _text(path: Path) -> str:
+    """The waivers' text; none if there is no such file."""
     try:
-        return validation.validate(folder)
-    except SchemaLoadError as error:
+        return path.read_text("utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{path}: {error}")
+
+
+def _from_here(folder: Path) -> str:
+    """The folder as annotations name it: from the current directory, which CI makes the top of the repository."""
+    here = Path.cwd()
+    full = folder.resolve()
+    return full.relative_to(here).as_posix() if full.is_relative_to(here) else folder.as_posix()
+
+
+def _write(path: Path, shown: str) -> None:
+    try:
+        path.write_text(shown, "utf-8")
+    except OSError as error:
         fail(str(error))

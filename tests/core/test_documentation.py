@@ -15,6 +15,7 @@ import typer.main
 from adapters.telemetry import METRICS
 from config import document
 from config.settings import Settings
+from schemas.compat.verdict import Mode
 from streams import topics
 from streams.cli.main import app
 from streams.core.reasons import Reason
@@ -34,7 +35,7 @@ NOT_SETTINGS = {
     # Variables of make, of the compose file and of a shell.
     "PYTHON", "ONLY", "SEED", "REQUIRE", "PRODUCERS_FOLDER", "PATH",
     # Placeholders of command lines, codes of librdkafka, a constant of Java.
-    "EVENT_ID", "ISSUER", "_MSG_TIMED_OUT", "MSG_TIMED_OUT", "UTF_8",
+    "OWNER", "COMMIT", "EVENT_ID", "ISSUER", "_MSG_TIMED_OUT", "MSG_TIMED_OUT", "UTF_8",
 }  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def test_every_metric_that_exists_is_described() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_that_is_named_exists(page: Path, settings: set[str]) -> None:
-    known = settings | values() | NOT_SETTINGS
+    known = settings | values() | NOT_SETTINGS | set(Mode)
     for text in code(page.read_text("utf-8")):
         for found in SETTING.findall(text):
             family = found.removesuffix("*")

@@ -1,0 +1,1 @@
+"""What a schema check found, in the formats that people and CI systems read. One file each; no I/O."""

@@ -1,0 +1,1 @@
+"""The schema check: verdicts, files, formats, and its use in CI."""
