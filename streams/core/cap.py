@@ -1,0 +1,81 @@
+"""The cap: how many calls may begin, over the whole fleet, in any minute. Pure; times are the broker's, in milliseconds.
+
+It is shared out to partitions to the last unit, so that each owner can keep its own part without asking anybody. A unit
+is spent when an INTENT is appended and comes back when the window has passed, or when the call surely did not begin.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from streams.core.messages import Category
+
+BEGIN_MS: Final = 2_000
+"""A call begins at most so long after its INTENT, so the window is so much longer than the promise."""
+PARTITIONS: Final[Mapping[Category, int]] = {Category.TRANSACTIONAL: 3, Category.PROMOTIONAL: 1}
+"""As `streams.topics` makes them; fixed, since a changed count would part messages from their ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What the cap is made of. ``promo_share`` is set aside while promotional messages may go out."""
+
+    per_minute: int
+    promo_share: float
+    promo_on: bool
+
+    def units(self, category: Category, partition: int) -> int:
+        """The part of one partition. Over all of them they add up to ``per_minute``."""
+        promotional = round(self.per_minute * self.promo_share) if self.promo_on else 0
+        if self.promo_on and self.promo_share > 0:
+            promotional = max(promotional, 1)
+        of_category = promotional if category is Category.PROMOTIONAL else self.per_minute - promotional
+        each, left = divmod(of_category, PARTITIONS[category])
+        return each + (1 if partition < left else 0)
+
+
+@dataclass(slots=True)
+class Window:
+    """One partition's spending. ``span_ms`` is the promised window and `BEGIN_MS` (scaled alike in tests)."""
+
+    span_ms: int
+    _spent: deque[tuple[int, str]] = field(default_factory=deque)
+    _returned: set[tuple[int, str]] = field(default_factory=set)
+    _shares: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def spend(self, dispatch_id: str, at_ms: int) -> None:
+        """A unit was spent at this time; times may come a little out of order."""
+        self._spent.append((at_ms, dispatch_id))
+
+    def give_back(self, dispatch_id: str) -> None:
+        """The last unit that was spent on a message was not used."""
+        for spent in reversed(self._spent):
+            if spent[1] == dispatch_id and spent not in self._returned:
+                self._returned.add(spent)
+                return
+
+    def room(self, units: int, now_ms: int) -> int:
+        """How many may begin now, given the share at this moment."""
+        return max(self._share(units, now_ms) - self._in_window(now_ms), 0)
+
+    def next_ms(self, now_ms: int) -> int:
+        """How long until a unit comes back; the whole window if none is spent."""
+        self._in_window(now_ms)
+        oldest = next((spent for spent in self._spent if spent not in self._returned), None)
+        return self.span_ms if oldest is None else max(oldest[0] + self.span_ms - now_ms, 0)
+
+    def _in_window(self, now_ms: int) -> int:
+        while self._spent and self._spent[0][0] <= now_ms - self.span_ms:
+            self._returned.discard(self._spent.popleft())
+        return len(self._spent) - len(self._returned)
+
+    def _share(self, units: int, now_ms: int) -> int:
+        """A share that shrinks does so at once; one that grows waits until what others spent of it has passed."""
+        if not self._shares or self._shares[-1][1] != units:
+            self._shares.append((now_ms, units))
+        while len(self._shares) > 1 and self._shares[1][0] <= now_ms - self.span_ms:
+            self._shares.popleft()
+        return min(share for _, share in self._shares)

@@ -1,0 +1,168 @@
+"""The ledger's rules: what is known of a message, and whether it may be begun, again or at all. Pure.
+
+One entry per dispatch id says how its last attempt stands. What is begun is written down before it is begun, so after a
+crash an `INTENT` without an outcome is known to be unknown, and is never resent by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from streams.core.encoding import EncodingError, json_object
+
+
+class Standing(StrEnum):
+    """How a message stands."""
+
+    INTENT = "INTENT"
+    """A call was to begin; nothing is known of its end."""
+    RELEASED = "RELEASED"
+    """The call surely did not begin."""
+    SENT = "SENT"
+    FAILED = "FAILED"
+    """The provider refused it, so it surely was not sent; it waits for a retry, or is a dead letter."""
+    UNKNOWN = "UNKNOWN"
+    """It may have been sent; parked until an operator or the provider says."""
+    SIMULATED = "SIMULATED"
+    SUPPRESSED = "SUPPRESSED"
+    EXPIRED = "EXPIRED"
+    SUPERSEDED = "SUPERSEDED"
+    """It went back to rendering; a later revision takes its place."""
+
+
+FINAL: Final = frozenset({Standing.SENT, Standing.SIMULATED, Standing.SUPPRESSED, Standing.EXPIRED})
+"""A final state stops every later copy of the message, whatever its revision."""
+SPENDS: Final = frozenset({Standing.INTENT, Standing.SIMULATED})
+"""What takes a unit of the cap when it is appended; a RELEASED gives the unit of its INTENT back."""
+
+NEXT: Final[Mapping[Standing | None, frozenset[Standing]]] = MappingProxyType(
+    {
+        None: frozenset({Standing.INTENT, Standing.UNKNOWN, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
+        Standing.INTENT: frozenset({Standing.RELEASED, Standing.FAILED, Standing.UNKNOWN, Standing.INTENT}) | FINAL,
+        Standing.RELEASED: frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
+        Standing.FAILED: frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
+        Standing.UNKNOWN: frozenset({Standing.SENT, Standing.RELEASED, Standing.INTENT}),
+        Standing.SUPERSEDED: frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
+        **{state: frozenset() for state in FINAL},
+    }
+)
+"""Which standing may follow which; None is a message that nobody has begun. A resolved UNKNOWN is SENT or RELEASED."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry. ``content`` is the digest of what the message was made of; ``attempt`` counts calls that began."""
+
+    standing: Standing
+    revision: int
+    content: str
+    attempt: int
+
+    def encode(self) -> bytes:
+        """As it stands on ``comms.ledger.<category>`` (schemas/records/ledger.json)."""
+        return orjson.dumps(
+            {
+                "standing": self.standing,
+                "revision": self.revision,
+                "content": self.content,
+                "attempt": self.attempt,
+            }
+        )
+
+
+def read_entry(value: bytes) -> Entry | str:
+    """An entry as read, or why it is none."""
+    try:
+        body = json_object(value)
+    except EncodingError as error:
+        return str(error)
+    standing, revision, content, attempt = (body.get(n) for n in ("standing", "revision", "content", "attempt"))
+    if standing not in Standing.__members__.values() or not isinstance(content, str):
+        return "not a ledger entry"
+    if not _is_count(revision) or not _is_count(attempt):
+        return "not a ledger entry"
+    return Entry(standing=Standing(standing), revision=revision, content=content, attempt=attempt)
+
+
+def _is_count(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One record of a message, as the ledger judges it.
+
+    ``attempts``: calls that had begun when this copy was written (a retry says how many, the first copy zero).
+    ``redriven``: an operator sent it again. ``resend_unknown``: its template would rather come twice than never.
+    """
+
+    revision: int
+    content: str
+    attempts: int = 0
+    redriven: bool = False
+    resend_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """It may be begun, as this attempt. ``risky``: the one before may have been sent."""
+
+    attempt: int
+    risky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing is to be done with this copy."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The same dispatch id with other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """It may have been sent, and nobody knows."""
+
+    attempt: int
+
+
+Judgement = Claim | Done | Conflict | Park
+
+
+def judge(copy: Copy, entry: Entry | None) -> Judgement:
+    """Whether this copy may be begun, by what the ledger says. The rules, in this order."""
+    if entry is None:
+        return Claim(attempt=1)
+    if copy.revision < entry.revision:
+        return Done("a later revision took its place")
+    if copy.revision == entry.revision and copy.content != entry.content:
+        return Conflict()
+    if entry.standing in FINAL:
+        return Done(f"already {entry.standing.value.lower()}")
+    if entry.standing is Standing.INTENT:
+        return _after_unknown(copy, entry)
+    if entry.standing is Standing.UNKNOWN:
+        return Park(entry.attempt) if copy.redriven or copy.revision > entry.revision else Done("parked as unknown")
+    if entry.standing is Standing.SUPERSEDED and copy.revision == entry.revision:
+        return Done("a later revision takes its place")
+    if entry.standing is Standing.FAILED and _is_old(copy, entry):
+        return Done("a later attempt is under way")
+    return Claim(attempt=entry.attempt + 1)
+
+
+def _after_unknown(copy: Copy, entry: Entry) -> Judgement:
+    return Claim(attempt=entry.attempt + 1, risky=True) if copy.resend_unknown else Park(entry.attempt)
+
+
+def _is_old(copy: Copy, entry: Entry) -> bool:
+    return copy.revision == entry.revision and copy.attempts < entry.attempt and not copy.redriven
