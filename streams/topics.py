@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from streams.core.retry import TIERS
+
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 FOREVER: Final = -1
@@ -34,6 +36,11 @@ KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
+LEDGER: Final = {"transactional": "comms.ledger.transactional", "promotional": "comms.ledger.promotional"}
+HELD: Final = {"transactional": "comms.held.transactional", "promotional": "comms.held.promotional"}
+RETRY: Final = {
+    category: {tier.name: f"comms.retry.{category}.{tier.name}" for tier in TIERS} for category in DISPATCH
+}
 
 
 class Key(StrEnum):
@@ -44,6 +51,7 @@ class Key(StrEnum):
     ORIGINAL = "original key"
     ISSUER_KEY = "issuer and kid"
     WORKER = "worker"
+    DISPATCH = "dispatch id"
 
 
 OF_EVENTS: Final = frozenset({Key.RECIPIENT, Key.EVENT, Key.ORIGINAL})
@@ -69,6 +77,7 @@ class Topic:
     cleanup: str = "delete"
     max_bytes: int = OURS_MAX_BYTES
     segment_ms: int | None = None
+    compaction_lag_ms: int | None = None
     fixed: bool = False
 
     def config(self) -> dict[str, str]:
@@ -81,14 +90,48 @@ class Topic:
         }
         if self.segment_ms is not None:
             config["segment.ms"] = str(self.segment_ms)
+        if self.compaction_lag_ms is not None:
+            config["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
         return config
+
+
+DISPATCH_PARTITIONS: Final = {"transactional": 3, "promotional": 1}
+"""Fixed at creation, for dispatch, retry, held and ledger topics alike: a changed count would part a message from its
+ledger entry, and its recipient's other messages."""
+
+
+def _of_dispatch(category: str) -> tuple[Topic, ...]:
+    """The co-partitioned topics of one category."""
+    partitions, names = DISPATCH_PARTITIONS[category], (DISPATCH[category], HELD[category], *RETRY[category].values())
+    carried = tuple(
+        Topic(
+            name=name,
+            key=Key.RECIPIENT,
+            partitions=partitions,
+            retention_ms=7 * DAY_MS,
+            clock=Clock.BROKER,
+            fixed=True,
+        )
+        for name in names
+    )
+    ledger = Topic(
+        name=LEDGER[category],
+        key=Key.DISPATCH,
+        partitions=partitions,
+        retention_ms=30 * DAY_MS,
+        clock=Clock.BROKER,
+        cleanup="compact,delete",
+        compaction_lag_ms=HOUR_MS,
+        fixed=True,
+    )
+    return (*carried, ledger)
 
 
 OWN: Final = (
     Topic(name=REDRIVE, key=Key.RECIPIENT, partitions=3, retention_ms=7 * DAY_MS, clock=Clock.BROKER),
     Topic(name=RENDER, key=Key.RECIPIENT, partitions=3, retention_ms=7 * DAY_MS),
-    Topic(name=DISPATCH_TRANSACTIONAL, key=Key.RECIPIENT, partitions=3, retention_ms=7 * DAY_MS, fixed=True),
-    Topic(name=DISPATCH_PROMOTIONAL, key=Key.RECIPIENT, partitions=1, retention_ms=7 * DAY_MS, fixed=True),
+    *_of_dispatch("transactional"),
+    *_of_dispatch("promotional"),
     # Segments of an hour, since Kafka deletes closed segments only; the broker's time, since a dead letter's age
     # counts from when it became one, not from when the event happened.
     Topic(

@@ -1,13 +1,26 @@
-"""Dispatch decisions: may this message go out now, and what does a provider's answer mean? Decide here, do there."""
+"""The gate: may this message go out now? One pure function, asked before the claim and again right before the call."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
 from streams.core.flags import Flags
-from streams.core.messages import Category, Message, Mode, Receipt, State
-from streams.core.ports import Delivered, Delivery, Refused, Unknown
-from streams.core.reasons import Reason, Rejected, Suppression
+from streams.core.messages import Category, Message, Mode, Route
+from streams.core.reasons import Suppression
+
+
+class Hold(StrEnum):
+    """Why a message is kept: not failed, not final. The closed set of product.md."""
+
+    KILL_SWITCH = "kill_switch"
+    PAUSED = "paused"
+    GATE_RED = "gate_red"
+    CONTROL_UNREAD = "control_unread"
+    BREAKER = "breaker"
+    PROMO_DISABLED = "promo_disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,69 +45,102 @@ class Expire:
     """Final: its time is over."""
 
 
-Verdict = Send | Simulate | Suppress | Expire
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """It stays where it is, and what is behind it too."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """It goes to ``comms.held.<category>``, and what is behind it goes on."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Rerender:
+    """It goes back to rendering, as its next revision."""
+
+
+Verdict = Send | Simulate | Suppress | Expire | Keep | SetAside | Rerender
+
+
+class Orders(Protocol):
+    """What operators have ordered about single messages: `streams.core.control.ControlState`."""
+
+    def stops_aside(self, route: Route, now_ms: int) -> bool:
+        """Whether a switch of a narrow scope covers it."""
+
+    def drops(self, route: Route, appended_ms: int, now_ms: int) -> bool:
+        """Whether it was recalled: an order to drop came after it was appended to a dispatch topic."""
+
+    def rerenders(self, route: Route, appended_ms: int, now_ms: int) -> bool:
+        """Whether it is to be rendered again: that order came after it was appended to a dispatch topic."""
+
+
+class NoOrders:
+    """Nobody has ordered anything."""
+
+    def stops_aside(self, route: Route, now_ms: int) -> bool:
+        """Never."""
+        del route, now_ms
+        return False
+
+    def drops(self, route: Route, appended_ms: int, now_ms: int) -> bool:
+        """Never."""
+        del route, appended_ms, now_ms
+        return False
+
+    rerenders = drops
+
+
+Suppressed = Callable[[Route], Suppression | None]
+"""The suppression list: why this recipient is not to hear of this, if so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What the gate looks at besides the message. ``now_s``: seconds since the epoch."""
+    """What the gate looks at besides the message. ``now_s``: seconds since the epoch.
+
+    ``stopped``: the holds that stand on all of this category's dispatch, strongest first.
+    """
 
     mode: Mode
     flags: Flags
     now_s: float
+    stopped: tuple[Hold, ...] = ()
+    orders: Orders = NoOrders()
+    suppressed: Suppressed = lambda _route: None
 
 
-def gate(message: Message, conditions: Conditions) -> Verdict:
-    """In this order: too late, promotional while those are off, dry run (now or when the event was appended), send."""
-    if message.not_after_ms is not None and message.not_after_ms <= conditions.now_s * 1000:
+def gate(message: Message, conditions: Conditions, *, appended_ms: int = 0) -> Verdict:
+    """What may happen to a message that was appended to its dispatch topic then. In this order:
+
+    its time is over; all dispatch is stopped; it was recalled; it is to be rendered again; its scope is stopped; its
+    recipient is suppressed; promotional while those are off (a dry run says so, in live it waits); a dry run, now or when
+    its event was appended; send.
+    """
+    route, now_ms = message.route, int(conditions.now_s * 1000)
+    if message.not_after_ms is not None and message.not_after_ms <= now_ms:
         return Expire()
+    if conditions.stopped:
+        return Keep(conditions.stopped[0])
+    if conditions.orders.drops(route, appended_ms, now_ms):
+        return Suppress(Suppression.RECALLED)
+    if conditions.orders.rerenders(route, appended_ms, now_ms):
+        return Rerender()
+    if conditions.orders.stops_aside(route, now_ms):
+        return SetAside(Hold.KILL_SWITCH)
+    return _to_recipient(message, conditions)
+
+
+def _to_recipient(message: Message, conditions: Conditions) -> Verdict:
+    suppressed = conditions.suppressed(message.route)
+    dry = Mode.DRY_RUN in (conditions.mode, message.mode)
+    if suppressed is not None:
+        return Suppress(suppressed)
     if message.route.category is Category.PROMOTIONAL and not conditions.flags.promo_sends:
-        return Suppress(Suppression.PROMO_DISABLED)
-    if Mode.DRY_RUN in (conditions.mode, message.mode):
-        return Simulate()
-    return Send()
-
-
-def receipt(
-    message: Message, verdict: Verdict, delivery: Delivery | None, conditions: Conditions
-) -> Receipt | Rejected:
-    """What to write down: a receipt when the message reached a final state, else why it becomes a dead letter."""
-    match verdict, delivery:
-        case Simulate(), _:
-            return _final(message, State.SIMULATED, conditions)
-        case Suppress(reason), _:
-            return _final(message, State.SUPPRESSED, conditions, reason=reason)
-        case Expire(), _:
-            return _final(message, State.EXPIRED, conditions)
-        case Send(), Delivered(provider=provider, provider_id=provider_id):
-            return _final(message, State.SENT, conditions, provider=provider, provider_id=provider_id)
-        case Send(), Refused(code=code, retryable=True):
-            return Rejected(Reason.PROVIDER_GAVE_UP, f"transient failure: {code}")
-        case Send(), Refused(code=code):
-            return Rejected(Reason.PROVIDER_REFUSED, f"refused: {code}")
-        case Send(), Unknown(what=what):
-            return Rejected(Reason.OUTCOME_UNKNOWN, f"the provider may have it: {what}")
-        case _:
-            raise AssertionError("a verdict to send without a delivery")
-
-
-def _final(
-    message: Message,
-    state: State,
-    conditions: Conditions,
-    *,
-    reason: Suppression | None = None,
-    provider: str | None = None,
-    provider_id: str | None = None,
-) -> Receipt:
-    return Receipt(
-        route=message.route,
-        state=state,
-        reason=reason,
-        mode=conditions.mode,
-        attempt=1 if state is State.SENT else 0,
-        provider=provider,
-        provider_id=provider_id,
-        at_ms=int(conditions.now_s * 1000),
-        flags=conditions.flags.names(),
-    )
+        return Suppress(Suppression.PROMO_DISABLED) if dry else SetAside(Hold.PROMO_DISABLED)
+    return Simulate() if dry else Send()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.core.contract import Event
-from streams.core.messages import Mode, RenderOrder, Route, dispatch_id
+from streams.core.messages import Mode, RenderOrder, Route, content_digest, dispatch_id
 from streams.core.reasons import Reason, Rejected
 from streams.core.templates import Deliver, Template, Templates
 
@@ -34,6 +34,16 @@ def _order(event: Event, template: Template, channel: str, *, mode: Mode, append
             category=template.category,
             template=template.name,
             template_version=template.version,
+            content=content_digest(
+                event.recipient.contacts[channel],
+                event.type,
+                event.version,
+                event.occurred_at,
+                event.not_after_ms,
+                event.recipient.locale,
+                event.recipient.timezone,
+                event.data,
+            ),
         ),
         to=event.recipient.contacts[channel],
         mode=mode,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Self, cast
@@ -52,6 +52,11 @@ def dispatch_id(*, event_id: str, recipient_id: str, channel: str, template: str
     return hashlib.sha256(coordinates).hexdigest()[:32]
 
 
+def content_digest(*parts: Any) -> str:  # noqa: ANN401 - any JSON
+    """16 hex digits of SHA-256 over what a message is made of."""
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
 class _Json:
     """To and from JSON, for the dataclasses below. pydantic reads, strictly by their annotations; orjson writes."""
 
@@ -82,7 +87,11 @@ def _reader(kind: type) -> TypeAdapter[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The coordinates that every step keeps: which message this is, and where it comes from."""
+    """The coordinates that every step keeps: which message this is, and where it comes from.
+
+    ``revision`` counts how often it was sent back to rendering; ``content`` is a digest of what it is made of, so that
+    the same identity with other content is noticed.
+    """
 
     dispatch_id: str
     event_id: str
@@ -93,6 +102,8 @@ class Route:
     category: Category
     template: str
     template_version: str
+    revision: int = 0
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +125,21 @@ class RenderOrder(_Json):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a message was made of, beside its coordinates."""
+
+    occurred_at: str
+    locale: str | None
+    timezone: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message(_Json):
     """Value of ``comms.dispatch.<category>``: one rendered text for one recipient on one channel.
 
     ``sender`` is who it comes from, as the channel names it. ``parts`` maps a part's name (``subject``, ``html``,
-    ``text``) to its text.
+    ``text``) to its text. ``source`` is kept so that it can be rendered again.
     """
 
     route: Route
@@ -128,6 +149,28 @@ class Message(_Json):
     not_after_ms: int | None
     sender: str
     parts: Mapping[str, str]
+    source: Source | None = None
+
+    def order(self, *, template_version: str) -> RenderOrder:
+        """The order to render it again, as its next revision.
+
+        Raises:
+            UnreadableError: it was rendered by a build that did not keep what it was made of.
+        """
+        if self.source is None:
+            raise UnreadableError("what the message was made of was not kept, so it can't be rendered again")
+        route = replace(self.route, revision=self.route.revision + 1, template_version=template_version)
+        return RenderOrder(
+            route=route,
+            to=self.to,
+            mode=self.mode,
+            appended_ms=self.appended_ms,
+            occurred_at=self.source.occurred_at,
+            not_after_ms=self.not_after_ms,
+            locale=self.source.locale,
+            timezone=self.source.timezone,
+            data=self.source.data,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

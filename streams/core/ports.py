@@ -51,10 +51,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The provider said no, so it surely was not sent. ``code`` is the provider's own, without addresses."""
+    """The provider said no, so it surely was not sent. ``code`` is the provider's own, without addresses.
+
+    ``retry_after_s``: how long it asked us to wait, in seconds.
+    """
 
     code: str
     retryable: bool
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

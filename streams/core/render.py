@@ -9,7 +9,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from streams.core import filters
-from streams.core.messages import Message, RenderOrder
+from streams.core.messages import Message, RenderOrder, Source
 from streams.core.reasons import Reason, Rejected
 from streams.core.templates import Template, Templates
 
@@ -67,6 +67,9 @@ class Renderer:
             not_after_ms=order.not_after_ms,
             sender=template.sender,
             parts=texts,
+            source=Source(
+                occurred_at=order.occurred_at, locale=order.locale, timezone=order.timezone, data=order.data
+            ),
         )
 
     def _text(self, part: str, name: str, context: Mapping[str, Any]) -> str:
