@@ -1,134 +1,73 @@
-"""The dispatcher: the only step that can't be undone. For each message: gate → claim → send → settle.
+"""The dispatcher of one category: the only step that can't be undone. Reads its topics and hands records to the owners.
 
-A `mode.Service` in the Faust app, with a confluent-kafka consumer and group of its own. The library's calls block, so
-they run in one thread; everything is decided and awaited in the event loop. The claim is the place of the ledger: until
-there is one, a crash between a provider's answer and the commit can repeat a message, so live sending is for
-development only.
+A `mode.Service` in the Faust app, with a confluent-kafka consumer and group of its own. One owner per partition
+(`streams.owner`) decides, claims, calls and settles; this room fetches, pauses what must wait, and sees to it that a
+partition has one owner at a time. The library's calls block, so they run in one thread; all else is in the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from mode import Service
 
-from streams import topics
-from streams.acks import CommitPoints, Partition, Source
-from streams.core.dead_letter import dead_letter
-from streams.core.dispatch import Conditions, Send, gate, receipt
-from streams.core.messages import Message, Receipt, UnreadableError
-from streams.core.ports import Delivery, Refused, Sender
-from streams.core.reasons import Reason, Rejected, Stage
-from streams.core.records import Emit, Record
-from streams.holds import Holds
+from streams.core.messages import Message, UnreadableError
+from streams.core.reasons import Reason, Rejected
+from streams.core.records import Record
 from streams.inbound import from_kafka
-from streams.publisher import Publisher
-from streams.topology import bug
+from streams.lanes import Item
+from streams.ledger import Commit, FencedError
+from streams.owner import Owner
 from streams.transport import FAUST_LOG
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-POLL_S: Final = 0.2
-
-
-class DispatchObserver(Protocol):
-    """Who counts. Called once per message."""
-
-    def dispatched(self, record: Record, message: Message | None, outcome: Receipt | Rejected) -> None:
-        """A message reached a final state or was given up."""
-
-    def answered(self, channel: str, seconds: float) -> None:
-        """A provider answered, or its deadline ran out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
-    """What a message is decided and sent with."""
-
-    senders: Mapping[str, Sender]
-    conditions: Callable[[], Conditions]
-    observer: DispatchObserver
-
-    async def dispatch(self, record: Record) -> list[Emit]:
-        """One message from record to receipt or dead letter. Total, as the topology's steps are."""
-        message: Message | None = None
-        try:
-            message = Message.decode(record.value)
-            outcome = await self._decide_and_send(message)
-        except UnreadableError as error:
-            outcome = Rejected(Reason.INTERNAL_ERROR, str(error))
-        except Exception as error:  # the one place that catches what nobody foresaw
-            outcome = bug(error, Stage.DISPATCH, record)
-        self.observer.dispatched(record, message, outcome)
-        match outcome:
-            case Receipt():
-                key = outcome.route.event_id.encode()
-                return [Emit(topic=topics.RECEIPTS, key=key, value=outcome.encode(), headers=record.trace())]
-            case Rejected():
-                failed_at_ms = int(self.conditions().now_s * 1000)
-                return [dead_letter(record, outcome, Stage.DISPATCH, failed_at_ms=failed_at_ms)]
-
-    async def _decide_and_send(self, message: Message) -> Receipt | Rejected:
-        conditions = self.conditions()
-        verdict = gate(message, conditions)
-        delivery = await self._send(message) if isinstance(verdict, Send) else None
-        return receipt(message, verdict, delivery, self.conditions() if delivery else conditions)
-
-    async def _send(self, message: Message) -> Delivery:
-        sender = self.senders.get(message.route.channel)
-        if sender is None:
-            return Refused(code=f"no sender is configured for {message.route.channel}", retryable=False)
-        begun = time.perf_counter()
-        try:
-            return await sender.send(message)
-        finally:
-            self.observer.answered(message.route.channel, time.perf_counter() - begun)
+POLL_S: Final = 0.1
+BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What is read, and how. Durations in seconds."""
+    """What is read, and how. ``topics``: logical names, co-partitioned; ``asleep``: of those, what is not read now."""
 
     topics: Sequence[str]
-    batch: int
     prefix: str
-    commit_interval: float
     drain_timeout: float
     look: Callable[[], None]
     """Called before each poll, in the loop: the gate sets the holds by what is true now."""
+    asleep: Callable[[str], bool] = lambda _topic: False
 
 
 class Dispatcher(Service):
-    """Reads the dispatch topics and hands every message to the `Office`; commits what is confirmed."""
+    """One category's."""
 
     logger = FAUST_LOG
 
     def __init__(
-        self, consumer: Callable[[], Consumer], publisher: Publisher, office: Office, holds: Holds, reading: Reading
+        self, consumer: Callable[[], Consumer], owner: Callable[[int], Owner], reading: Reading, *, name: str
     ) -> None:
         super().__init__()
         self._new_consumer = consumer
-        self._publisher = publisher
-        self._office = office
-        self._holds = holds
+        self._new_owner = owner
         self._reading = reading
-        self._points = CommitPoints()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="dispatcher")
+        self.name = name
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"dispatcher-{name}")
         self._finished = asyncio.Event()
         self._consumer: Consumer | None = None
-        self._paused: set[Partition] = set()
+        self._paused: set[tuple[str, int]] = set()
+        self.owners: dict[int, Owner] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self.turns = 0  # grows while the loop lives, whether or not there is something to read
+        self.failed = ""
         self._home: asyncio.AbstractEventLoop
 
     async def on_start(self) -> None:
@@ -142,113 +81,137 @@ class Dispatcher(Service):
 
     @Service.task
     async def _run(self) -> None:
-        committed_at = self._home.time()
         try:
             while not self.should_stop:
                 self.turns += 1
                 self._reading.look()
-                await self._work_through(await self._blocking(self._poll))
-                if self._home.time() - committed_at >= self._reading.commit_interval:
-                    await self._commit_due()
-                    committed_at = self._home.time()
+                self._hand_out(await self._blocking(partial(self._poll, self._to_pause())))
         finally:
             self._finished.set()
 
-    async def _commit_due(self) -> None:
-        due = self._points.due()
-        if due:
-            taken = await self._blocking(partial(self._commit, due))
-            if taken:
-                self._points.committed(due)
+    def _hand_out(self, records: Sequence[Record]) -> None:
+        for record in records:
+            owner = self.owners.get(record.partition)
+            if owner is not None:
+                owner.lanes[record.topic].add([_item(record)])
+        for owner in self.owners.values():
+            owner.wake()
 
-    async def _drained(self) -> dict[Partition, int]:
-        await self._publisher.drain(self._reading.drain_timeout)
-        return self._points.due()
+    def _to_pause(self) -> set[tuple[str, int]]:
+        """What must not be fetched now: no owner is ready, its lane is full, or the topic is asleep."""
+        names = self._reading.topics
+        return {
+            (topic, partition)
+            for partition, owner in self.owners.items()
+            for topic in names
+            if not owner.ready or owner.lanes[topic].full or self._reading.asleep(topic)
+        }
 
-    def _forget(self, partitions: set[Partition]) -> None:
-        self._publisher.forget()
-        self._points.forget(partitions)
+    async def _own(self, partition: int, owner: Owner) -> None:
+        try:
+            await owner.run(partial(self._commit_of, partition))
+        except FencedError as error:
+            log.error("owner_fenced", category=self.name, partition=partition, error=str(error))
+        except Exception as error:  # the end of the worker: whoever starts next reads everything again
+            self.failed = f"the owner of {self.name}[{partition}] ended with {type(error).__name__}: {error}"
+            log.exception("owner_failed", category=self.name, partition=partition)
 
-    async def _work_through(self, batch: Sequence[tuple[Record, Source]]) -> None:
-        for record, source in batch:
-            if self.should_stop:
-                return  # not begun, not committed: the next owner reads it again
-            await self._publisher.publish(source, await self._office.dispatch(record))
+    def _commit_of(self, partition: int, points: Mapping[str, int]) -> Commit:
+        assert self._consumer is not None, "started before it is read"
+        prefix = self._reading.prefix
+        offsets = [TopicPartition(prefix + topic, partition, point) for topic, point in points.items()]
+        return Commit(offsets, self._consumer.consumer_group_metadata())
+
+    def _take_over(self, partitions: set[int]) -> None:
+        for partition in partitions:
+            owner = self.owners[partition] = self._new_owner(partition)
+            self._tasks[partition] = asyncio.ensure_future(self._own(partition, owner))
+        log.info("dispatch_assigned", category=self.name, partitions=sorted(partitions))
+
+    async def _give_up(self, partitions: set[int]) -> None:
+        """Finish the calls in flight, bounded; what is not settled by then is known to be unknown to the next owner."""
+        tasks = [self._tasks.pop(partition) for partition in partitions if partition in self._tasks]
+        for partition in partitions:
+            owner = self.owners.pop(partition, None)
+            if owner is not None:
+                owner.stop()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._reading.drain_timeout)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("drain_timed_out", category=self.name, owners=len(late))
 
     async def on_stop(self) -> None:
-        """Finish the batch at hand, commit what is confirmed, leave the group."""
+        """Finish the turns at hand, commit what is settled, leave the group."""
         try:
             await asyncio.wait_for(self._finished.wait(), self._reading.drain_timeout)
         except TimeoutError:
-            log.warning("dispatcher_stop_timed_out", in_flight=self._publisher.in_flight)
+            log.warning("dispatcher_stop_timed_out", category=self.name)
+        await self._give_up(set(self.owners))
         if self._consumer is not None:
-            await self._blocking(self._consumer.close)  # calls _revoked, which drains and commits
+            await self._blocking(self._consumer.close)
         self._executor.shutdown(wait=False)
 
     async def _blocking(self, call: Callable[[], T]) -> T:
         return await self._home.run_in_executor(self._executor, call)
 
-    # From here on: in the executor's thread. Publisher and points belong to the loop, and are only asked there.
+    # From here on: in the executor's thread. Owners belong to the loop, and are only asked there.
 
-    def _poll(self) -> list[tuple[Record, Source]]:
+    def _poll(self, to_pause: set[tuple[str, int]]) -> list[Record]:
         consumer = self._consumer
         assert consumer is not None, "started before it is read"
-        self._apply_holds(consumer)
-        batch = []
-        for message in consumer.consume(self._reading.batch, POLL_S):
-            error = message.error()
-            if error is None:
-                batch.append((from_kafka(message, prefix=self._reading.prefix), self._source(message)))
-            elif error.fatal():
-                raise KafkaException(error)
-            else:
-                log.warning("dispatch_consumer", error=error.name())
-        return batch
+        self._apply_pauses(consumer, to_pause)
+        records = []
+        for message in consumer.consume(BATCH, POLL_S):
+            records += self._record(message)
+        return records
 
-    def _source(self, message: KafkaMessage) -> Source:
-        partition = (message.topic() or "", _known(message.partition()))
-        offset = _known(message.offset())
-        return Source(partition, offset, partial(self._points.resolve, partition, offset))
+    def _record(self, message: KafkaMessage) -> list[Record]:
+        error = message.error()
+        if error is None:
+            return [from_kafka(message, prefix=self._reading.prefix)]
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("dispatch_consumer", category=self.name, error=error.name())
+        return []
 
-    def _apply_holds(self, consumer: Consumer) -> None:
-        assigned = {(tp.topic, tp.partition) for tp in consumer.assignment()}
-        held = {tp for tp in assigned if self._holds.holds(tp[0].removeprefix(self._reading.prefix))}
-        if pause := held - self._paused:
-            consumer.pause([TopicPartition(*tp) for tp in pause])
-        if resume := (self._paused - held) & assigned:
-            consumer.resume([TopicPartition(*tp) for tp in resume])
-        self._paused = held
-
-    def _commit(self, due: dict[Partition, int]) -> bool:
-        assert self._consumer is not None, "started before it is read"
-        offsets = [TopicPartition(*partition, offset) for partition, offset in due.items()]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:  # the next commit, or the next owner, does it again
-            log.warning("dispatch_commit_failed", error=error.args[0].name())
-            return False
-        return True
+    def _apply_pauses(self, consumer: Consumer, to_pause: set[tuple[str, int]]) -> None:
+        prefix = self._reading.prefix
+        assigned = {(tp.topic.removeprefix(prefix), tp.partition) for tp in consumer.assignment()}
+        pause, resume = (to_pause & assigned) - self._paused, (self._paused & assigned) - to_pause
+        if pause:
+            consumer.pause([TopicPartition(prefix + topic, partition) for topic, partition in pause])
+        if resume:
+            consumer.resume([TopicPartition(prefix + topic, partition) for topic, partition in resume])
+        self._paused = to_pause & assigned
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Take the partitions and pause what is held at once: this very poll may return records of them."""
-        self._paused = set()
+        """Take the partitions and pause them all: nothing is read before the ledger is."""
+        prefix = self._reading.prefix
         consumer.assign(partitions)
-        self._apply_holds(consumer)
-        log.info("dispatch_assigned", partitions=len(partitions))
+        consumer.pause(partitions)
+        self._paused = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
+        taken = {tp.partition for tp in partitions}
+        asyncio.run_coroutine_threadsafe(self._taking_over(taken), self._home).result()
+
+    async def _taking_over(self, partitions: set[int]) -> None:
+        self._take_over(partitions)
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Finish what is in flight and commit it while the partitions are still ours; forget the rest."""
-        due = asyncio.run_coroutine_threadsafe(self._drained(), self._home).result(self._reading.drain_timeout + 1)
-        if due:
-            self._commit(due)
-        self._lost(_consumer, partitions)
+        """Settle what is in flight while the partitions are still ours; forget the rest."""
+        gone = {tp.partition for tp in partitions}
+        bound = self._reading.drain_timeout + 1
+        asyncio.run_coroutine_threadsafe(self._give_up(gone), self._home).result(bound)
+        self._paused = set()
 
-    def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        gone = {(tp.topic, tp.partition) for tp in partitions}
-        self._home.call_soon_threadsafe(self._forget, gone)
-        self._paused -= gone
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Too late to settle in the group's name; the ledger is still told, unless another owner has fenced us."""
+        self._revoked(consumer, partitions)
 
 
-def _known(number: int | None) -> int:
-    assert number is not None, "a consumed record has a place"
-    return number
+def _item(record: Record) -> Item:
+    try:
+        return Item(record, Message.decode(record.value))
+    except UnreadableError as error:
+        return Item(record, Rejected(Reason.INTERNAL_ERROR, str(error)))

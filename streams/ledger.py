@@ -25,6 +25,14 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 RETRY_S: Final = 0.2
 ATTEMPTS: Final = 5
+_NOT_IN_THE_GROUP: Final = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
 
 
 class FencedError(RuntimeError):
@@ -117,6 +125,8 @@ class Ledger:
                     raise _as_ours(error) from None
                 log.warning("ledger_not_written", error=error.args[0].name(), attempt=attempt + 1)
                 self._abort()
+                if error.args[0].code() in _NOT_IN_THE_GROUP:
+                    commit = None  # what was done is written all the same; its records are read again, and skipped
         raise NotWrittenError("no attempt was made")
 
     def _transaction(self, emits: Sequence[Emit], commit: Commit | None) -> list[int]:
@@ -128,10 +138,21 @@ class Ledger:
             self._produce(producer, emit, partial(_delivered, times, failures, index))
         if commit is not None and commit.offsets:
             producer.send_offsets_to_transaction(list(commit.offsets), commit.group, self._timeout)
-        producer.commit_transaction(self._timeout)
+        self._commit(producer)
         if failures:  # can't be: a commit flushes, and fails with the records that failed
             raise KafkaException(failures[0])
         return times
+
+    def _commit(self, producer: Producer) -> None:
+        """A commit that timed out may have been taken: it is asked for again, never aborted."""
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                producer.commit_transaction(self._timeout)
+            except KafkaException as error:
+                if not error.args[0].retriable() or not left:
+                    raise
+            else:
+                return
 
     def _produce(self, producer: Producer, emit: Emit, report: Callable[[KafkaError | None, Message], None]) -> None:
         placed: dict[str, Any] = {} if emit.partition is None else {"partition": emit.partition}

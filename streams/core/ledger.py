@@ -157,6 +157,8 @@ def judge(copy: Copy, entry: Entry | None) -> Judgement:
         return Done("a later revision takes its place")
     if entry.standing is Standing.FAILED and _is_old(copy, entry):
         return Done("a later attempt is under way")
+    if entry.standing is Standing.RELEASED and copy.revision == entry.revision:
+        return Claim(attempt=entry.attempt)  # it did not begin
     return Claim(attempt=entry.attempt + 1)
 
 

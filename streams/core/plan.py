@@ -31,7 +31,6 @@ class Call:
 class Finish:
     """Write this, no call. ``spends``: it takes a unit of the cap all the same."""
 
-    turn: Turn
     settled: Settled
     spends: bool = False
 
@@ -62,13 +61,13 @@ def plan(
     match judgement:
         case Done():
             turn = Turn(record=record, message=message, attempt=0)
-            return Finish(turn, settle.nothing())
+            return Finish(settle.nothing())
         case Conflict():
             turn = Turn(record=record, message=message, attempt=0)
-            return Finish(turn, settle.conflict(turn, conditions))
+            return Finish(settle.conflict(turn, conditions))
         case Park(attempt):
             turn = Turn(record=record, message=message, attempt=attempt)
-            return Finish(turn, settle.parked(turn, conditions))
+            return Finish(settle.parked(turn, conditions))
         case Claim(attempt, risky):
             turn = Turn(record=record, message=message, attempt=attempt)
             return after_claim(turn, verdict, conditions, current=current, risky=risky)
@@ -80,15 +79,15 @@ def after_claim(turn: Turn, verdict: Verdict, conditions: Conditions, *, current
         case Send():
             return Call(turn, risky)
         case Simulate():
-            return Finish(turn, settle.final(turn, State.SIMULATED, conditions), spends=True)
+            return Finish(settle.final(turn, State.SIMULATED, conditions), spends=True)
         case Suppress(reason):
-            return Finish(turn, settle.final(turn, State.SUPPRESSED, conditions, reason=reason))
+            return Finish(settle.final(turn, State.SUPPRESSED, conditions, reason=reason))
         case Expire():
-            return Finish(turn, settle.final(turn, State.EXPIRED, conditions))
+            return Finish(settle.final(turn, State.EXPIRED, conditions))
         case SetAside(hold):
-            return Finish(turn, settle.set_aside(turn, hold, conditions))
+            return Finish(settle.set_aside(turn, hold, conditions))
         case Rerender():
-            return Finish(turn, settle.rerendered(turn, current))
+            return Finish(settle.rerendered(turn, current))
         case Keep():
             return Leave()
 

@@ -32,17 +32,33 @@ class Turn:
         """Of its dispatch topic and of every topic beside it."""
         return self.record.partition
 
-    def entry(self, standing: Standing) -> Entry:
-        """Its ledger entry with this standing."""
+    def posting(self, standing: Standing) -> Posting:
+        """Its ledger entry with this standing, and the record of it."""
         route = self.message.route
-        return Entry(standing=standing, revision=route.revision, content=route.content, attempt=self.attempt)
+        entry = Entry(standing=standing, revision=route.revision, content=route.content, attempt=self.attempt)
+        emit = Emit(
+            topic=topics.LEDGER[route.category],
+            key=route.dispatch_id.encode(),
+            value=entry.encode(),
+            partition=self.partition,
+        )
+        return Posting(route.dispatch_id, entry, emit)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One entry on its way to the ledger."""
+
+    dispatch_id: str
+    entry: Entry
+    emit: Emit
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a turn ended. ``entry`` is empty where the ledger stays as it is; ``outcome`` is what is counted."""
+    """How a turn ended. No posting: the ledger stays as it is. ``outcome`` is what is counted."""
 
-    entry: tuple[Entry, ...]
+    postings: tuple[Posting, ...]
     emits: tuple[Emit, ...]
     outcome: Receipt | Rejected | None = None
 
@@ -69,7 +85,7 @@ def after_call(turn: Turn, delivery: Delivery, conditions: Conditions, *, draw: 
             )
             if isinstance(wait, retry.GiveUp) or not conditions.flags.retries_enabled:
                 return _given_up(turn, Standing.FAILED, Reason.PROVIDER_GAVE_UP, f"transient failure: {code}", conditions)
-            return Settled((turn.entry(Standing.FAILED),), (waiting(turn, wait.tier, wait.not_before_ms),))
+            return Settled((turn.posting(Standing.FAILED),), (waiting(turn, wait.tier, wait.not_before_ms),))
 
 
 def parked(turn: Turn, conditions: Conditions) -> Settled:
@@ -108,7 +124,7 @@ def rerendered(turn: Turn, template_version: str) -> Settled:
     order = turn.message.order(template_version=template_version)
     key = order.route.recipient_id.encode()
     emit = Emit(topic=topics.RENDER, key=key, value=order.encode(), headers=turn.record.trace())
-    return Settled((turn.entry(Standing.SUPERSEDED),), (emit,))
+    return Settled((turn.posting(Standing.SUPERSEDED),), (emit,))
 
 
 def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
@@ -121,17 +137,6 @@ def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
     return _moved(turn, topics.RETRY[turn.message.route.category][tier.name], headers)
 
 
-def ledger_record(turn: Turn, entry: Entry) -> Emit:
-    """The record of an entry, beside its dispatch partition."""
-    route = turn.message.route
-    return Emit(
-        topic=topics.LEDGER[route.category],
-        key=route.dispatch_id.encode(),
-        value=entry.encode(),
-        partition=turn.partition,
-    )
-
-
 def _moved(turn: Turn, topic: str, headers: Headers) -> Emit:
     record = turn.record
     return Emit(topic=topic, key=record.key, value=record.value, headers=headers, partition=turn.partition)
@@ -140,12 +145,12 @@ def _moved(turn: Turn, topic: str, headers: Headers) -> Emit:
 def _with_receipt(turn: Turn, receipt: Receipt) -> Settled:
     key = receipt.route.event_id.encode()
     emit = Emit(topic=topics.RECEIPTS, key=key, value=receipt.encode(), headers=turn.record.trace())
-    return Settled((turn.entry(Standing[receipt.state.name]),), (emit,), receipt)
+    return Settled((turn.posting(Standing[receipt.state.name]),), (emit,), receipt)
 
 
 def _given_up(turn: Turn, standing: Standing, reason: Reason, detail: str, conditions: Conditions) -> Settled:
     rejected = Rejected(reason, detail)
-    return Settled((turn.entry(standing),), (_letter(turn, rejected, conditions),), rejected)
+    return Settled((turn.posting(standing),), (_letter(turn, rejected, conditions),), rejected)
 
 
 def _letter(turn: Turn, rejected: Rejected, conditions: Conditions) -> Emit:

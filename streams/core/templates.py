@@ -17,6 +17,13 @@ class Deliver(StrEnum):
     ALL = "all"
 
 
+class OnUnknown(StrEnum):
+    """What becomes of a message that may have been sent: parked, or sent again where twice is better than never."""
+
+    PARK = "park"
+    RESEND = "resend"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """One row of ``registry.toml`` with its sources.
@@ -33,6 +40,7 @@ class Template:
     sender: str
     channels: tuple[str, ...]
     deliver: Deliver = Deliver.FIRST
+    on_unknown: OnUnknown = OnUnknown.PARK
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     sample: Mapping[str, Any] = field(default_factory=dict)

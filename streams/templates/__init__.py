@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.core.messages import Category
-from streams.core.templates import Deliver, Template, Templates
+from streams.core.templates import Deliver, OnUnknown, Template, Templates
 
 ROOT: Final = Path(__file__).parent
 
@@ -43,6 +43,7 @@ def _template(root: Path, name: str, row: Mapping[str, Any]) -> Template:
             sender=row["sender"],
             channels=tuple(row["channels"]),
             deliver=Deliver(row.get("deliver", "first")),
+            on_unknown=OnUnknown(row.get("on_unknown", "park")),
             required=tuple(row.get("required", ())),
             optional=tuple(row.get("optional", ())),
             sample=row.get("sample", {}),

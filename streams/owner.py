@@ -1,0 +1,232 @@
+"""The owner of one partition of one category: for each message gate → ledger → cap → INTENT → gate → call → settle.
+
+All turns of a batch are settled in one transaction with the offsets of the records that they came in. What is begun is
+written before it is begun; a call begins within `Limits.begin_within` of that, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from streams.core.cap import Window
+from streams.core.ledger import SPENDS, Entry, Standing
+from streams.core.messages import Message
+from streams.core.plan import Call, Finish, Leave, Plan
+from streams.core.settle import Posting, Settled, Turn
+from streams.desk import Desk
+from streams.lanes import Item, Lane
+from streams.ledger import Commit, Ledger, Read
+
+log = structlog.get_logger(__name__)
+
+TURNS: Final = 200
+"""Most messages of one batch; of those, no more calls than `Limits.calls`."""
+IDLE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds, but for ``calls``: how many may run at once."""
+
+    calls: int
+    begin_within: float
+    lane: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """An item at its turn, and the lane that it came from."""
+
+    topic: str
+    item: Item
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Turns that are taken together: calls to be claimed, and what is finished without one."""
+
+    calls: list[tuple[_Taken, Turn]] = field(default_factory=list)
+    finished: list[tuple[_Taken, Settled]] = field(default_factory=list)
+    identities: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.calls) + len(self.finished)
+
+    def add(self, taken: _Taken, plan: Plan) -> None:
+        """One more turn."""
+        self.identities.add(_identity(taken.item))
+        match plan:
+            case Call(turn=turn):
+                self.calls.append((taken, turn))
+            case Finish(settled=settled):
+                self.finished.append((taken, settled))
+
+
+class Owner:
+    """One partition's. ``topics``: its lanes, in the order in which they are looked at."""
+
+    def __init__(
+        self, desk: Desk, ledger: Ledger, window: Window, limits: Limits, *, topics: Sequence[str], partition: int
+    ) -> None:
+        self._desk = desk
+        self._ledger = ledger
+        self._window = window
+        self._limits = limits
+        self.partition = partition
+        self.lanes: Mapping[str, Lane] = {topic: Lane(limits.lane) for topic in topics}
+        self.table: dict[str, Entry] = {}
+        self.ready = False
+        self._ahead_ms = 0
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Something changed: records came, a hold was lifted."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Begin nothing more; `run` returns when the calls in flight are settled."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self, commit: Callable[[Mapping[str, int]], Commit]) -> None:
+        """Take the partition, then work until stopped. ``commit``: what a transaction commits, from points by topic.
+
+        Raises:
+            FencedError: another worker has the partition.
+            NotWrittenError: the broker takes nothing.
+        """
+        try:
+            self._remember(await self._ledger.take())
+            self.ready = True
+            while not self._stopping:
+                batch = self._choose()
+                if len(batch):
+                    await self._turn(batch, commit)
+                else:
+                    await self._idle()
+        finally:
+            self.ready = False
+            await self._ledger.close()
+
+    async def _idle(self) -> None:
+        self._woken.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), IDLE_S)
+
+    def _remember(self, reads: Sequence[Read]) -> None:
+        for read in reads:
+            self.table[read.dispatch_id] = read.entry
+            self._count(read.dispatch_id, read.entry, read.at_ms)
+
+    # Choosing: whose turn it is.
+
+    def _choose(self) -> _Batch:
+        batch, room = _Batch(), self.room()
+        for topic, lane in self.lanes.items():
+            while len(batch) < TURNS and (item := lane.head()) is not None:
+                if _identity(item) in batch.identities:
+                    break  # another copy has its turn in this batch: what comes of it decides about this one
+                plan = self._desk.plan(item, topic, self.table.get(_identity(item)))
+                spends = isinstance(plan, Call) or (isinstance(plan, Finish) and plan.spends)
+                busy = isinstance(plan, Call) and len(batch.calls) >= self._limits.calls
+                if isinstance(plan, Leave) or busy or (spends and room < 1):
+                    break
+                room -= spends
+                batch.add(_Taken(topic, lane.take()), plan)
+        return batch
+
+    def room(self) -> int:
+        """How many calls may begin now, under the cap."""
+        return self._window.room(self._desk.units(self.partition), self._broker_ms())
+
+    def _broker_ms(self) -> int:
+        return self._desk.now_ms() + self._ahead_ms
+
+    # A turn: claim, look again, call, settle.
+
+    async def _turn(self, batch: _Batch, commit: Callable[[Mapping[str, int]], Commit]) -> None:
+        begun = await self._claim(batch) if batch.calls else []
+        deliveries = await asyncio.gather(*(self._desk.send(turn.message) for _, turn in begun))
+        ended = list(batch.finished)
+        for (taken, turn), delivery in zip(begun, deliveries, strict=True):
+            ended.append((taken, self._desk.after_call(turn, delivery)))
+        await self._settle(ended, commit)
+
+    async def _claim(self, batch: _Batch) -> list[tuple[_Taken, Turn]]:
+        """Write the INTENTs, then look again: what may not be called now is released, or finished without a call."""
+        written_at = self._desk.monotonic()
+        await self._post([turn.posting(Standing.INTENT) for _, turn in batch.calls])
+        begun, left = [], []
+        for taken, turn in batch.calls:
+            late = self._desk.monotonic() - written_at > self._limits.begin_within
+            match Leave() if late or self._stopping else self._desk.again(turn):
+                case Call():
+                    begun.append((taken, turn))
+                case Finish(settled=settled):
+                    batch.finished.append((taken, _released(turn, settled)))
+                case Leave():
+                    left.append((taken, turn))
+        if left:
+            await self._post([turn.posting(Standing.RELEASED) for _, turn in left])
+            self._put_back([taken for taken, _ in left])
+        return begun
+
+    async def _settle(
+        self, ended: Sequence[tuple[_Taken, Settled]], commit: Callable[[Mapping[str, int]], Commit]
+    ) -> None:
+        if not ended:
+            return
+        postings = [posting for _, settled in ended for posting in settled.postings]
+        emits = [posting.emit for posting in postings] + [emit for _, settled in ended for emit in settled.emits]
+        times = await self._ledger.write(emits, commit(self._points([taken for taken, _ in ended])))
+        self._note(postings, times)
+        for taken, settled in ended:
+            self.lanes[taken.topic].settle([taken.item.record.offset])
+            self._desk.observe(taken.item, settled)
+
+    async def _post(self, postings: Sequence[Posting]) -> None:
+        self._note(postings, await self._ledger.write([posting.emit for posting in postings]))
+
+    def _note(self, postings: Sequence[Posting], times: Sequence[int]) -> None:
+        for posting, at_ms in zip(postings, times, strict=False):
+            self._ahead_ms = at_ms - self._desk.now_ms()
+            self.table[posting.dispatch_id] = posting.entry
+            self._count(posting.dispatch_id, posting.entry, at_ms)
+
+    def _count(self, dispatch_id: str, entry: Entry, at_ms: int) -> None:
+        """Keep the window: what spends is counted when it was appended; what surely did not begin is given back."""
+        if entry.standing in SPENDS:
+            self._window.spend(dispatch_id, at_ms)
+        elif entry.standing is Standing.RELEASED:
+            self._window.give_back(dispatch_id)
+
+    def _points(self, taken: Sequence[_Taken]) -> dict[str, int]:
+        """How far each lane may be committed once these turns have ended."""
+        points = {}
+        for topic, lane in self.lanes.items():
+            point = lane.point_with([each.item.record.offset for each in taken if each.topic == topic])
+            if point is not None:
+                points[topic] = point
+        return points
+
+    def _put_back(self, taken: Sequence[_Taken]) -> None:
+        for topic, lane in self.lanes.items():
+            lane.put_back([each.item for each in taken if each.topic == topic])
+
+
+def _released(turn: Turn, settled: Settled) -> Settled:
+    """What ends without a call and leaves the ledger as it is must not leave an INTENT behind."""
+    return settled if settled.postings else replace(settled, postings=(turn.posting(Standing.RELEASED),))
+
+
+def _identity(item: Item) -> str:
+    """The dispatch id; for what is no message, its place."""
+    content = item.content
+    return content.route.dispatch_id if isinstance(content, Message) else f"offset {item.record.offset}"
