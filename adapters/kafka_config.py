@@ -47,6 +47,17 @@ def producer(settings: Settings, bootstrap: str, *, max_bytes: int) -> dict[str,
     }
 
 
+def ledger_producer(settings: Settings, bootstrap: str, *, identity: str, max_bytes: int) -> dict[str, Any]:
+    """A transactional producer. ``identity`` is the same for whoever owns the partition, so that the next fences it."""
+    return {
+        **producer(settings, bootstrap, max_bytes=max_bytes),
+        "transactional.id": identity,
+        "transaction.timeout.ms": int(settings.ledger_timeout * 1000),
+        "delivery.timeout.ms": int(settings.ledger_timeout * 1000),
+        "linger.ms": 0,
+    }
+
+
 def dispatch_consumer(settings: Settings, bootstrap: str, *, group: str) -> dict[str, Any]:
     """The dispatcher's consumer: commits are ours alone, and only what is committed by a producer is read."""
     return {

@@ -61,7 +61,9 @@ def _to_the_end(
                 on_record(_bytes(key), _bytes(value), message.timestamp()[1])
                 count += 1
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
-                log.info("ledger_read", topic=topic, partition=partition, records=count, seconds=round(_since(begun), 2))
+                log.info(
+                    "ledger_read", topic=topic, partition=partition, records=count, seconds=round(_since(begun), 2)
+                )
                 return
             elif fault.fatal():
                 raise KafkaException(fault)

@@ -22,6 +22,7 @@ RECORD_LIVES_S: Final = 17 * 86_400
 """7 days on an inbound topic, 3 as a dead letter, 7 more after a redrive."""
 
 Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
+Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -57,8 +58,8 @@ class Settings(BaseSettings):
     # Flags
     disable_send: bool = _row("Nothing leaves the house.", default=True)
     promo_sends: bool = _row("Promotional messages may go out.", default=False)
-    retries_enabled: bool = _row("Reported; retries come with the dispatch ledger.", default=True)
-    rate_limit_enabled: bool = _row("Reported; the cap comes with the dispatch ledger.", default=True)
+    retries_enabled: bool = _row("Transient failures are tried again; off: given up at the first.", default=True)
+    rate_limit_enabled: bool = _row("The cap binds; inside the window it can't be turned off.", default=True)
     ab_testing: bool = _row("Reported; there is one variant of each template so far.", default=False)
 
     # Kafka
@@ -123,6 +124,17 @@ class Settings(BaseSettings):
     oauth_client_secret: SecretStr | None = _row("Its secret.", None)
 
     # Fleet
+    rate_limit_per_minute: Count = _row(
+        "Calls begun in any 60 s, over the whole fleet and both categories.", 10, "calls"
+    )
+    promo_share: Share = _row("What part of it is set aside for promotional messages while PROMO_SENDS is on.", 0.2)
+    rate_window: Seconds = _row("The length of the cap's window; tests shorten it.", 60.0, "s")
+    dispatch_concurrency: Count = _row(
+        "Calls that one partition's owner may have running; as many may be parked at a kill.", 5
+    )
+    dispatch_begin_within: Seconds = _row("A call begins so soon after its INTENT, or not at all.", 2.0, "s")
+    ledger_timeout: Seconds = _row("The broker's time for one step of a transaction; a few attempts follow.", 20.0, "s")
+    retry_scale: Share = _row("Retry tiers (30 s, 5 min, 30 min) are so much of their length; tests shorten them.", 1.0)
     heartbeat_every: Seconds = _row("How often a worker says on comms.workers what it does.", 2.0, "s")
     heartbeat_gone_after: Seconds = _row("A worker that is silent for so long counts as gone.", 10.0, "s")
 

@@ -29,13 +29,15 @@ from streams.core.messages import Mode
 from streams.core.ports import Sender
 from streams.core.render import Renderer
 from streams.counting import Counting
-from streams.dispatcher import Dispatcher, Office
+from streams.dispatcher import Dispatcher
 from streams.gate import Gate1
 from streams.health import Health
 from streams.heart import Heart
 from streams.holds import Holds
 from streams.intake import Intake
+from streams.ledger import Ledger
 from streams.modes import conditions_clock, mode_clock
+from streams.owner import Owner
 from streams.publisher import Publisher
 from streams.samples import agents_samples, dispatcher_samples
 from streams.topology import Topology, build_topology
@@ -44,8 +46,9 @@ from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
 from streams.web.server import build as build_site
+from streams.wiring.dispatch import DispatchParts, new_dispatchers
 from streams.wiring.gauges import expose
-from streams.wiring.kafka import App, dispatch_reading, new_app, new_dispatcher, new_publisher, topic_admin
+from streams.wiring.kafka import App, new_app, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
 
 
@@ -59,6 +62,8 @@ class Parts:
     senders: Callable[[Settings], Mapping[str, Sender]] | None = None
     keys: Callable[[token.Keys], token.Keys] = lambda keys: keys
     gate: type[Gate1] = Gate1
+    owner: type[Owner] = Owner
+    ledger: type[Ledger] = Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class Worker:
 
     settings: Settings
     app: App
-    dispatcher: Dispatcher
+    dispatchers: tuple[Dispatcher, ...]
     publishers: tuple[Publisher, ...]
     trust: Trust
     intake: Intake
@@ -96,19 +101,27 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
     trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
     counting, mode = Counting(metrics), mode_clock(settings)
-    publishers = tuple(new_publisher(settings, bootstrap, parts.publisher) for _ in ("agents", "dispatcher"))
-    for_agents, for_dispatcher = publishers
+    for_agents = new_publisher(settings, bootstrap, parts.publisher)
+    publishers = (for_agents,)
     topology = parts.topology(new_topology(trust.rules, counting, mode))
     intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply)
     trust.gate.waits = intake.waits
     app = new_app(settings, bootstrap, holds, intake, parts.consumer)
     agents.attach(app, topology.steps, intake, topic_prefix=settings.topic_prefix)
-    office = Office(
-        senders=(parts.senders or senders_of)(settings), conditions=conditions_clock(settings, mode), observer=counting
-    )
     gate = trust.gate
-    reading = dispatch_reading(settings, mode().mode, gate.apply)
-    dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, reading)
+    dispatchers = new_dispatchers(
+        settings,
+        bootstrap,
+        DispatchParts(
+            senders=(parts.senders or senders_of)(settings),
+            conditions=conditions_clock(settings, mode, holds),
+            templates=templates.load(),
+            observer=counting,
+            look=gate.apply,
+            owner=parts.owner,
+            ledger=parts.ledger,
+        ),
+    )
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
     health = Health(
@@ -122,7 +135,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     return Worker(
         settings=settings,
         app=app,
-        dispatcher=dispatcher,
+        dispatchers=dispatchers,
         publishers=publishers,
         trust=trust,
         intake=intake,
@@ -135,7 +148,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         health=health,
         watchdogs=(
             Watchdogs(lambda: agents_samples(app, for_agents, probe), patience=settings.watchdog_after),
-            Watchdogs(lambda: dispatcher_samples(dispatcher, for_dispatcher, probe), patience=settings.watchdog_after),
+            Watchdogs(lambda: dispatcher_samples(dispatchers, probe), patience=settings.watchdog_after),
         ),
         listener=Listener(build_site(site), settings.host, settings.port),
         metrics=metrics,

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from streams import topics
 from streams.core import retry, settle
-from streams.core.dispatch import Conditions, gate
+from streams.core.dispatch import Conditions, SetAside, gate
 from streams.core.ledger import Entry, judge
 from streams.core.messages import Category, Message, Receipt
 from streams.core.plan import Finish, Leave, Plan, after_claim, copy_of, plan
@@ -68,6 +68,10 @@ class Desk:
         if waits is not None:
             return waits
         verdict = gate(message, conditions, appended_ms=record.appended_ms)
+        if topic == topics.HELD[self.category] and isinstance(verdict, SetAside):
+            if record.appended_ms > conditions.orders.changed_ms(self.now_ms()):
+                return Leave()
+            # Something was released since: it goes behind, so that what is free gets past it.
         judgement = judge(copy_of(record, message, resend_unknown=self._resends(message)), entry)
         return plan(record, message, judgement, verdict, conditions, current=self._current(message))
 

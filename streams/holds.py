@@ -31,6 +31,10 @@ class Holds:
         """Whether ``topic`` is held."""
         return topic in self._reasons
 
+    def of(self, topic: str) -> frozenset[str] | set[str]:
+        """Why ``topic`` is held; empty if it isn't."""
+        return self._reasons.get(topic, frozenset())
+
     def reasons(self) -> Mapping[str, frozenset[str]]:
         """Every held topic with its reasons."""
         return {topic: frozenset(reasons) for topic, reasons in self._reasons.items()}

@@ -179,7 +179,9 @@ class Ledger:
             raise _as_ours(error) from None
 
 
-def _delivered(times: list[int], failures: list[KafkaError], index: int, error: KafkaError | None, message: Message) -> None:
+def _delivered(
+    times: list[int], failures: list[KafkaError], index: int, error: KafkaError | None, message: Message
+) -> None:
     if error is not None:
         failures.append(error)
     else:

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 
 from config.settings import Settings
-from streams.core.dispatch import Conditions
+from streams import topics
+from streams.core.cap import UNCAPPED, Limit
+from streams.core.dispatch import Conditions, Hold
 from streams.core.flags import EffectiveMode, Flags, effective_mode
-from streams.core.messages import Mode
+from streams.core.messages import Category, Mode
+from streams.holds import Holds
 
 
 def flags_of(settings: Settings) -> Flags:
@@ -35,7 +38,26 @@ def mode_clock(settings: Settings) -> Callable[[], EffectiveMode]:
     )
 
 
-def conditions_clock(settings: Settings, mode: Callable[[], EffectiveMode]) -> Callable[[], Conditions]:
+def conditions_clock(
+    settings: Settings, mode: Callable[[], EffectiveMode], holds: Holds
+) -> Callable[[Category], Conditions]:
     """What the gate looks at, asked anew for each message."""
     flags = flags_of(settings)
-    return lambda: Conditions(mode=mode().mode, flags=flags, now_s=time.time())
+    return lambda category: Conditions(
+        mode=mode().mode, flags=flags, now_s=time.time(), stopped=stopped(holds, topics.DISPATCH[category])
+    )
+
+
+def stopped(holds: Holds, topic: str) -> tuple[Hold, ...]:
+    """The holds that stand on a topic, in the order in which they are reported."""
+    reasons = holds.of(topic)
+    return tuple(hold for hold in Hold if hold in reasons) if reasons else ()
+
+
+def units_clock(settings: Settings, category: Category) -> Callable[[int], int]:
+    """A partition's share of the cap, asked anew each time."""
+    flags = flags_of(settings)
+    limit = Limit(
+        per_minute=settings.rate_limit_per_minute, promo_share=settings.promo_share, promo_on=flags.promo_sends
+    )
+    return lambda partition: limit.units(category, partition) if flags.rate_limit_enabled else UNCAPPED

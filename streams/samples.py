@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 import faust
@@ -34,7 +35,9 @@ def agents_samples(app: faust.App, publisher: Publisher, probe: Probe) -> dict[s
     }
 
 
-def dispatcher_samples(dispatcher: Dispatcher, publisher: Publisher, probe: Probe) -> dict[str, Sample]:
-    """The dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
-    answers = probe.reachable and not publisher.stalled()
-    return {"dispatcher": Sample(progress=dispatcher.turns, waiting=1, broker_answers=answers)}
+def dispatcher_samples(dispatchers: Iterable[Dispatcher], probe: Probe) -> dict[str, Sample]:
+    """A dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
+    return {
+        f"dispatcher {each.name}": Sample(progress=each.turns, waiting=1, broker_answers=probe.reachable)
+        for each in dispatchers
+    }

@@ -38,9 +38,7 @@ WORKERS: Final = "comms.workers"
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 LEDGER: Final = {"transactional": "comms.ledger.transactional", "promotional": "comms.ledger.promotional"}
 HELD: Final = {"transactional": "comms.held.transactional", "promotional": "comms.held.promotional"}
-RETRY: Final = {
-    category: {tier.name: f"comms.retry.{category}.{tier.name}" for tier in TIERS} for category in DISPATCH
-}
+RETRY: Final = {category: {tier.name: f"comms.retry.{category}.{tier.name}" for tier in TIERS} for category in DISPATCH}
 
 
 class Key(StrEnum):

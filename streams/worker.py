@@ -125,7 +125,8 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
         publisher.start()
     trust = worker.trust
     trust.gate.apply()
-    worker.app.add_dependency(worker.dispatcher)
+    for dispatcher in worker.dispatchers:
+        worker.app.add_dependency(dispatcher)
     running = Running(
         background=(
             asyncio.ensure_future(trust.key_sets.keep_fresh(partial(keys_fetched, worker))),
@@ -184,7 +185,7 @@ async def first_of(stop: asyncio.Event, worker: Worker, running: Running) -> str
         for publisher in worker.publishers:
             if publisher.failed is not None and publisher.failed.done():
                 return publisher.failed.result()
-        why = ended(running)
+        why = ended(running) or next((each.failed for each in worker.dispatchers if each.failed), "")
         if why:
             return why
         if worker.app.crashed:

@@ -19,6 +19,10 @@ PARTITIONS: Final[Mapping[Category, int]] = {Category.TRANSACTIONAL: 3, Category
 """As `streams.topics` makes them; fixed, since a changed count would part messages from their ledger."""
 
 
+UNCAPPED: Final = 1_000_000_000
+"""The share of a partition while the cap is off."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """What the cap is made of. ``promo_share`` is set aside while promotional messages may go out."""

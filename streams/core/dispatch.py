@@ -79,6 +79,9 @@ class Orders(Protocol):
     def rerenders(self, route: Route, appended_ms: int, now_ms: int) -> bool:
         """Whether it is to be rendered again: that order came after it was appended to a dispatch topic."""
 
+    def changed_ms(self, now_ms: int) -> int:
+        """When an order last came, or ended, that may let something go that is set aside."""
+
 
 class NoOrders:
     """Nobody has ordered anything."""
@@ -94,6 +97,11 @@ class NoOrders:
         return False
 
     rerenders = drops
+
+    def changed_ms(self, now_ms: int) -> int:
+        """Never."""
+        del now_ms
+        return 0
 
 
 Suppressed = Callable[[Route], Suppression | None]
@@ -142,5 +150,5 @@ def _to_recipient(message: Message, conditions: Conditions) -> Verdict:
     if suppressed is not None:
         return Suppress(suppressed)
     if message.route.category is Category.PROMOTIONAL and not conditions.flags.promo_sends:
-        return Suppress(Suppression.PROMO_DISABLED) if dry else SetAside(Hold.PROMO_DISABLED)
+        return Suppress(Suppression.PROMO_DISABLED) if dry else Keep(Hold.PROMO_DISABLED)
     return Simulate() if dry else Send()

@@ -67,9 +67,7 @@ class Renderer:
             not_after_ms=order.not_after_ms,
             sender=template.sender,
             parts=texts,
-            source=Source(
-                occurred_at=order.occurred_at, locale=order.locale, timezone=order.timezone, data=order.data
-            ),
+            source=Source(occurred_at=order.occurred_at, locale=order.locale, timezone=order.timezone, data=order.data),
         )
 
     def _text(self, part: str, name: str, context: Mapping[str, Any]) -> str:

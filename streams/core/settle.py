@@ -75,16 +75,18 @@ def after_call(turn: Turn, delivery: Delivery, conditions: Conditions, *, draw: 
             sent = _receipt(turn, State.SENT, conditions, provider=provider, provider_id=provider_id)
             return _with_receipt(turn, sent)
         case Unknown(what=what):
-            return _given_up(turn, Standing.UNKNOWN, Reason.OUTCOME_UNKNOWN, f"it may have been sent: {what}", conditions)
+            return _given_up(
+                turn, Standing.UNKNOWN, Reason.OUTCOME_UNKNOWN, f"it may have been sent: {what}", conditions
+            )
         case Refused(retryable=False, code=code):
             return _given_up(turn, Standing.FAILED, Reason.PROVIDER_REFUSED, f"refused: {code}", conditions)
         case Refused(code=code, retry_after_s=retry_after_s):
             now_ms = int(conditions.now_s * 1000)
-            wait = retry.after_failure(
-                turn.attempt, now_ms=now_ms, draw=draw, retry_after_s=retry_after_s, scale=scale
-            )
+            wait = retry.after_failure(turn.attempt, now_ms=now_ms, draw=draw, retry_after_s=retry_after_s, scale=scale)
             if isinstance(wait, retry.GiveUp) or not conditions.flags.retries_enabled:
-                return _given_up(turn, Standing.FAILED, Reason.PROVIDER_GAVE_UP, f"transient failure: {code}", conditions)
+                return _given_up(
+                    turn, Standing.FAILED, Reason.PROVIDER_GAVE_UP, f"transient failure: {code}", conditions
+                )
             return Settled((turn.posting(Standing.FAILED),), (waiting(turn, wait.tier, wait.not_before_ms),))
 
 

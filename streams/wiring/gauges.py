@@ -24,7 +24,7 @@ def expose(
 ) -> None:
     """Gauges, read at each scrape."""
     flags = flags_of(settings).names()
-    names = ("agents", "dispatcher")
+    names = ("agents",)
     metrics.gauge("comcenter_mode", lambda: [(float(mode().mode is each), {"mode": each.value}) for each in Mode])
     metrics.gauge("comcenter_flag", lambda: [(float(on), {"flag": flag}) for flag, on in flags.items()])
     metrics.gauge("comcenter_gate1_green", lambda: [(float(gate.state().green), {})])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
 import faust
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from yarl import URL
 
@@ -14,18 +11,10 @@ from adapters import kafka_config
 from adapters.kafka_admin import TopicAdmin
 from config.settings import Settings
 from streams import topics, transport
-from streams.core.flags import Flags
-from streams.core.messages import Mode
-from streams.dispatcher import Dispatcher, Office, Reading
 from streams.holds import Holds
 from streams.intake import Intake
-from streams.modes import flags_of
 from streams.publisher import Publisher, PublisherLimits
 from streams.transport import FAUST_LOG, Transport, Wiring
-
-BATCH_DRY: Final = 200
-BATCH_LIVE: Final = 1
-"""Messages between two polls. A send may take its whole deadline, so in live there is a poll after each."""
 
 
 class App(faust.App):
@@ -74,32 +63,6 @@ def new_app(
     )
     app.transport = Transport([broker], app, wiring)
     return app
-
-
-def dispatch_topics(mode: Mode, flags: Flags) -> tuple[str, ...]:
-    """What the dispatcher reads. In live, promotional messages stay in Kafka until PROMO_SENDS is on."""
-    keep_promotional = mode is Mode.LIVE and not flags.promo_sends
-    return (topics.DISPATCH_TRANSACTIONAL,) if keep_promotional else tuple(topics.DISPATCH.values())
-
-
-def dispatch_reading(settings: Settings, mode: Mode, look: Callable[[], None]) -> Reading:
-    """What the dispatcher reads, and how."""
-    return Reading(
-        topics=dispatch_topics(mode, flags_of(settings)),
-        batch=BATCH_DRY if mode is Mode.DRY_RUN else BATCH_LIVE,
-        prefix=settings.topic_prefix,
-        commit_interval=settings.commit_interval,
-        drain_timeout=settings.drain_timeout,
-        look=look,
-    )
-
-
-def new_dispatcher(
-    settings: Settings, bootstrap: str, publisher: Publisher, office: Office, holds: Holds, reading: Reading
-) -> Dispatcher:
-    """The dispatcher with its consumer."""
-    config = kafka_config.dispatch_consumer(settings, bootstrap, group=group_of(settings, "dispatch"))
-    return Dispatcher(lambda: Consumer(config), publisher, office, holds, reading)
 
 
 def group_of(settings: Settings, name: str) -> str:

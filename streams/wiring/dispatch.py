@@ -1,0 +1,93 @@
+"""Builds what dispatches: per category a desk, a consumer, and an owner for each partition that comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+
+from confluent_kafka import Consumer, Producer
+
+from adapters import kafka_config, partition_log
+from config.settings import Settings
+from streams import topics
+from streams.core.cap import Window
+from streams.core.dispatch import Conditions
+from streams.core.messages import Category
+from streams.core.ports import Sender
+from streams.core.templates import Templates
+from streams.desk import Desk, DispatchObserver
+from streams.dispatcher import Dispatcher, Reading
+from streams.ledger import Ledger
+from streams.modes import units_clock
+from streams.owner import Limits, Owner
+from streams.wiring.kafka import group_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchParts:
+    """What the dispatchers decide and send with, and what a composition may exchange."""
+
+    senders: Mapping[str, Sender]
+    conditions: Callable[[Category], Conditions]
+    templates: Templates
+    observer: DispatchObserver
+    look: Callable[[], None]
+    owner: type[Owner] = Owner
+    ledger: type[Ledger] = Ledger
+
+
+def new_dispatchers(settings: Settings, bootstrap: str, parts: DispatchParts) -> tuple[Dispatcher, ...]:
+    """One per category."""
+    return tuple(new_dispatcher(settings, bootstrap, category, parts) for category in Category)
+
+
+def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts: DispatchParts) -> Dispatcher:
+    """One category's, with a group of its own."""
+    group = group_of(settings, f"dispatch.{category}")
+    config = kafka_config.dispatch_consumer(settings, bootstrap, group=group)
+    desk = Desk(
+        category=category,
+        senders=parts.senders,
+        conditions=partial(parts.conditions, category),
+        units=units_clock(settings, category),
+        templates=parts.templates.by_name,
+        observer=parts.observer,
+        random=SystemRandom(),
+        scale=settings.retry_scale,
+    )
+    reading = Reading(
+        topics=read_topics(category),
+        prefix=settings.topic_prefix,
+        drain_timeout=settings.drain_timeout,
+        look=parts.look,
+    )
+    owner = partial(new_owner, settings, bootstrap, desk, parts)
+    return Dispatcher(lambda: Consumer(config), owner, reading, name=category.value)
+
+
+def read_topics(category: Category) -> tuple[str, ...]:
+    """In the order in which an owner looks at them: what has waited longest first."""
+    return (*topics.RETRY[category].values(), topics.HELD[category], topics.DISPATCH[category])
+
+
+def new_owner(settings: Settings, bootstrap: str, desk: Desk, parts: DispatchParts, partition: int) -> Owner:
+    """The owner of one partition, with a ledger of its own."""
+    return parts.owner(
+        desk,
+        new_ledger(settings, bootstrap, desk.category, partition, parts.ledger),
+        Window(span_ms=int((settings.rate_window + settings.dispatch_begin_within) * 1000)),
+        Limits(calls=settings.dispatch_concurrency, begin_within=settings.dispatch_begin_within),
+        topics=read_topics(desk.category),
+        partition=partition,
+    )
+
+
+def new_ledger(settings: Settings, bootstrap: str, category: Category, partition: int, kind: type[Ledger]) -> Ledger:
+    """One partition's ledger, under a transactional id of its own."""
+    topic = settings.topic_prefix + topics.LEDGER[category]
+    identity = f"{topic}.{partition}"
+    producer = kafka_config.ledger_producer(settings, bootstrap, identity=identity, max_bytes=topics.OURS_MAX_BYTES)
+    read = partial(partition_log.read_all, kafka_config.rdkafka(settings, bootstrap), topic, partition)
+    return kind(lambda: Producer(producer), read, prefix=settings.topic_prefix, timeout=settings.ledger_timeout)
