@@ -1,4 +1,4 @@
-"""The desk of one category: everything that its owners decide and send with. Decides by `streams.core`, calls by ports."""
+"""The desk of one category: everything that its owners decide and send with. `streams.core` decides, ports call."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Desk:
         conditions = self.conditions()
         try:
             return self._plan(item, topic, entry, conditions)
-        except Exception as error:  # the one place that catches what nobody foresaw
+        except Exception as error:  # noqa: BLE001 - the one place that catches what nobody foresaw
             return Finish(settle.unreadable(item.record, bug(error, Stage.DISPATCH, item.record), conditions))
 
     def _plan(self, item: Item, topic: str, entry: Entry | None, conditions: Conditions) -> Plan:
@@ -68,12 +68,14 @@ class Desk:
         if waits is not None:
             return waits
         verdict = gate(message, conditions, appended_ms=record.appended_ms)
-        if topic == topics.HELD[self.category] and isinstance(verdict, SetAside):
-            if record.appended_ms > conditions.orders.changed_ms(self.now_ms()):
-                return Leave()
-            # Something was released since: it goes behind, so that what is free gets past it.
+        if topic == topics.HELD[self.category] and isinstance(verdict, SetAside) and self._stays(record, conditions):
+            return Leave()
         judgement = judge(copy_of(record, message, resend_unknown=self._resends(message)), entry)
         return plan(record, message, judgement, verdict, conditions, current=self._current(message))
+
+    def _stays(self, record: Record, conditions: Conditions) -> bool:
+        """What is held stays at the head, unless something was released since: then it goes behind what is free."""
+        return record.appended_ms > conditions.orders.changed_ms(self.now_ms())
 
     def _waits(self, record: Record, message: Message, topic: str) -> Plan | None:
         """A record in a tier: not its turn yet, or its turn and still not due, so that it hops; None: it is due."""
@@ -104,7 +106,7 @@ class Desk:
         begun = self.monotonic()
         try:
             return await sender.send(message)
-        except Exception as error:  # a call may have begun: never say that it didn't
+        except Exception as error:  # noqa: BLE001 - a call may have begun: never say that it didn't
             return Unknown(what=f"the sender failed: {type(error).__name__}")
         finally:
             self.observer.answered(message.route.channel, self.monotonic() - begun)

@@ -65,7 +65,7 @@ class Dispatcher(Service):
         self._consumer: Consumer | None = None
         self._paused: set[tuple[str, int]] = set()
         self.owners: dict[int, Owner] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
         self.turns = 0  # grows while the loop lives, whether or not there is something to read
         self.failed = ""
         self._home: asyncio.AbstractEventLoop
@@ -125,12 +125,12 @@ class Dispatcher(Service):
     def _take_over(self, partitions: set[int]) -> None:
         for partition in partitions:
             owner = self.owners[partition] = self._new_owner(partition)
-            self._tasks[partition] = asyncio.ensure_future(self._own(partition, owner))
+            self._running[partition] = asyncio.ensure_future(self._own(partition, owner))
         log.info("dispatch_assigned", category=self.name, partitions=sorted(partitions))
 
     async def _give_up(self, partitions: set[int]) -> None:
         """Finish the calls in flight, bounded; what is not settled by then is known to be unknown to the next owner."""
-        tasks = [self._tasks.pop(partition) for partition in partitions if partition in self._tasks]
+        tasks = [self._running.pop(partition) for partition in partitions if partition in self._running]
         for partition in partitions:
             owner = self.owners.pop(partition, None)
             if owner is not None:

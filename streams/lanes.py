@@ -63,7 +63,7 @@ class Lane:
             self._settled.discard(self._point)
 
     def point_with(self, offsets: Iterable[int]) -> int | None:
-        """The offset that may be committed once these have ended, too: after the last that nothing before it waits for."""
+        """The offset that may be committed once these have ended, too: none before it waits."""
         settled, point = self._settled | set(offsets), self._point
         for offset in self._open:
             if offset not in settled:

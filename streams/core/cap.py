@@ -1,4 +1,4 @@
-"""The cap: how many calls may begin, over the whole fleet, in any minute. Pure; times are the broker's, in milliseconds.
+"""The cap: how many calls may begin, over the whole fleet, in any minute. Pure; times are the broker's, in ms.
 
 It is shared out to partitions to the last unit, so that each owner can keep its own part without asking anybody. A unit
 is spent when an INTENT is appended and comes back when the window has passed, or when the call surely did not begin.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from streams.core.flags import Flags
 from streams.core.messages import Category, Message, Mode, Route
@@ -104,6 +104,8 @@ class NoOrders:
         return 0
 
 
+NO_ORDERS: Final = NoOrders()
+
 Suppressed = Callable[[Route], Suppression | None]
 """The suppression list: why this recipient is not to hear of this, if so."""
 
@@ -119,16 +121,16 @@ class Conditions:
     flags: Flags
     now_s: float
     stopped: tuple[Hold, ...] = ()
-    orders: Orders = NoOrders()
+    orders: Orders = NO_ORDERS
     suppressed: Suppressed = lambda _route: None
 
 
 def gate(message: Message, conditions: Conditions, *, appended_ms: int = 0) -> Verdict:
-    """What may happen to a message that was appended to its dispatch topic then. In this order:
+    """What may happen to a message that was appended to its dispatch topic at ``appended_ms``.
 
-    its time is over; all dispatch is stopped; it was recalled; it is to be rendered again; its scope is stopped; its
-    recipient is suppressed; promotional while those are off (a dry run says so, in live it waits); a dry run, now or when
-    its event was appended; send.
+    In this order: its time is over; all dispatch is stopped; it was recalled; it is to be rendered again; its scope is
+    stopped; its recipient is suppressed; promotional while those are off (a dry run says so, in live it waits); a dry
+    run, now or when its event was appended; send.
     """
     route, now_ms = message.route, int(conditions.now_s * 1000)
     if message.not_after_ms is not None and message.not_after_ms <= now_ms:

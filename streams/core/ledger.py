@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, TypeGuard
 
 import orjson
 
@@ -83,14 +83,13 @@ def read_entry(value: bytes) -> Entry | str:
     except EncodingError as error:
         return str(error)
     standing, revision, content, attempt = (body.get(n) for n in ("standing", "revision", "content", "attempt"))
-    if standing not in Standing.__members__.values() or not isinstance(content, str):
+    known = isinstance(standing, str) and standing in Standing.__members__
+    if not known or not isinstance(content, str) or not _is_count(revision) or not _is_count(attempt):
         return "not a ledger entry"
-    if not _is_count(revision) or not _is_count(attempt):
-        return "not a ledger entry"
-    return Entry(standing=Standing(standing), revision=revision, content=content, attempt=attempt)
+    return Entry(standing=Standing[str(standing)], revision=revision, content=content, attempt=attempt)
 
 
-def _is_count(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -140,7 +139,7 @@ Judgement = Claim | Done | Conflict | Park
 
 
 def judge(copy: Copy, entry: Entry | None) -> Judgement:
-    """Whether this copy may be begun, by what the ledger says. The rules, in this order."""
+    """Whether this copy may be begun, by what the ledger says."""
     if entry is None:
         return Claim(attempt=1)
     if copy.revision < entry.revision:
@@ -149,22 +148,33 @@ def judge(copy: Copy, entry: Entry | None) -> Judgement:
         return Conflict()
     if entry.standing in FINAL:
         return Done(f"already {entry.standing.value.lower()}")
-    if entry.standing is Standing.INTENT:
-        return _after_unknown(copy, entry)
-    if entry.standing is Standing.UNKNOWN:
-        return Park(entry.attempt) if copy.redriven or copy.revision > entry.revision else Done("parked as unknown")
-    if entry.standing is Standing.SUPERSEDED and copy.revision == entry.revision:
-        return Done("a later revision takes its place")
-    if entry.standing is Standing.FAILED and _is_old(copy, entry):
-        return Done("a later attempt is under way")
-    if entry.standing is Standing.RELEASED and copy.revision == entry.revision:
-        return Claim(attempt=entry.attempt)  # it did not begin
+    if copy.revision > entry.revision:
+        return _of_next_revision(copy, entry)
+    return _of_same_revision(copy, entry)
+
+
+def _of_next_revision(copy: Copy, entry: Entry) -> Judgement:
+    """The one before it must surely not have been sent."""
+    if entry.standing in (Standing.INTENT, Standing.UNKNOWN):
+        return _unknown(copy, entry)
     return Claim(attempt=entry.attempt + 1)
 
 
-def _after_unknown(copy: Copy, entry: Entry) -> Judgement:
+def _of_same_revision(copy: Copy, entry: Entry) -> Judgement:
+    match entry.standing:
+        case Standing.INTENT:
+            return _unknown(copy, entry)
+        case Standing.UNKNOWN:
+            return Park(entry.attempt) if copy.redriven else Done("parked as unknown")
+        case Standing.RELEASED:
+            return Claim(attempt=entry.attempt)  # it did not begin
+        case Standing.FAILED if copy.attempts >= entry.attempt or copy.redriven:
+            return Claim(attempt=entry.attempt + 1)
+        case Standing.FAILED:
+            return Done("a later attempt is under way")
+        case _:
+            return Done("a later revision takes its place")
+
+
+def _unknown(copy: Copy, entry: Entry) -> Judgement:
     return Claim(attempt=entry.attempt + 1, risky=True) if copy.resend_unknown else Park(entry.attempt)
-
-
-def _is_old(copy: Copy, entry: Entry) -> bool:
-    return copy.revision == entry.revision and copy.attempts < entry.attempt and not copy.redriven

@@ -1,8 +1,8 @@
 """Retries: how long a transient failure waits, and when it has waited often enough. Pure.
 
-Three tiers, each with a topic of its own. Full jitter inside the tier (https://aws.amazon.com/blogs/architecture/
-exponential-backoff-and-jitter/): the wait is drawn evenly from nothing to the tier's length, so no two workers come back
-at once, and the head of a tier delays what is behind it by the jitter at most.
+Three tiers, each with a topic of its own. Full jitter inside the tier: the wait is drawn evenly from nothing to the
+length of the tier, so no two workers come back at once, and its head delays what is behind it by the jitter at most.
+Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is written when a message's turn ends: ledger entry, receipt, retry, dead letter. Pure: decide here, write there."""
+"""What is written when a message's turn ends: ledger entry, receipt, retry, dead letter. Pure."""
 
 from __future__ import annotations
 
