@@ -237,8 +237,6 @@ def _worker_problems(s: Settings) -> list[str]:
         problems.append("SMTP_URL: required with MODE=live and DISABLE_SEND=false")
     if s.mode == "live" and s.smtp_timeout >= s.dispatch_max_poll_interval:
         problems.append("SMTP_TIMEOUT: must be below DISPATCH_MAX_POLL_INTERVAL, or a slow mail costs the partitions")
-    if s.production and s.mode == "live" and not s.disable_send:
-        problems.append("MODE: live is for development only until dispatch keeps a ledger; use dry_run in production")
     return problems
 
 

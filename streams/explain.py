@@ -56,7 +56,14 @@ def story(event_id: str, records: Iterable[Record]) -> list[Step]:
 
 
 def _rank(record: Record) -> int:
-    order = (topics.RENDER, *topics.DISPATCH.values(), topics.RECEIPTS, topics.DEAD_LETTER)
+    order = (
+        topics.RENDER,
+        *topics.DISPATCH.values(),
+        *topics.HELD.values(),
+        *topics.RETRIES,
+        topics.RECEIPTS,
+        topics.DEAD_LETTER,
+    )
     return order.index(record.topic) + 1 if record.topic in order else 0
 
 
@@ -76,6 +83,10 @@ def _what(record: Record) -> str:
     body = orjson.loads(record.value or b"{}")
     route = body.get("route", {})
     template = f"{route.get('template')}@{route.get('template_version')}"
+    if record.topic in topics.HELD.values():
+        return f"set aside: {_header(record, 'held-for')}"
+    if record.topic in topics.RETRIES:
+        return f"failed for now, after {_header(record, 'attempts')} attempts; to be tried again"
     if record.topic == topics.RENDER:
         return f"verified and valid; to be rendered with {template} for {route.get('channel')}"
     if record.topic == topics.RECEIPTS:

@@ -93,6 +93,8 @@ class Topic:
         return config
 
 
+RETRIES: Final = tuple(name for tiers in RETRY.values() for name in tiers.values())
+
 DISPATCH_PARTITIONS: Final = {"transactional": 3, "promotional": 1}
 """Fixed at creation, for dispatch, retry, held and ledger topics alike: a changed count would part a message from its
 ledger entry, and its recipient's other messages."""

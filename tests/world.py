@@ -48,6 +48,7 @@ SHORT = {
     "GATE1_PROBE_EVERY": "0.5",
     "GATE1_FRESH_FOR": "2",
     "KAFKA_PROBE_EVERY": "0.5",
+    "RATE_LIMIT_ENABLED": "false",  # those that are about the cap turn it on
     "SMTP_TIMEOUT": "5",
 }
 
