@@ -4,19 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from confluent_kafka import KafkaException
 
-from adapters.kafka_admin import BrokerUnavailableError, TopicAdmin
-from adapters.kafka_reader import TopicReader
+from adapters.kafka_admin import BrokerUnavailableError
+from adapters.kafka_reader import Place
 
 log = structlog.get_logger(__name__)
 
 FOREVER: Final = -1
+
+
+class Stamped(Protocol):
+    """A record as far as its time is concerned: `confluent_kafka.Message`."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Its kind, and milliseconds since the epoch."""
+
+
+class Reader(Protocol):
+    """`adapters.kafka_reader.TopicReader`."""
+
+    def firsts(self, topics: Sequence[str], *, seconds: float) -> Mapping[Place, Stamped]:
+        """The first record that still stands in each partition."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+class Admin(Protocol):
+    """`adapters.kafka_admin.TopicAdmin`."""
+
+    @property
+    def prefix(self) -> str:
+        """Before every topic's name."""
+
+    def retention_ms(self, name: str) -> int:
+        """How long the broker keeps the records of a topic."""
 
 
 class OldestRecord:
@@ -24,8 +52,8 @@ class OldestRecord:
 
     def __init__(
         self,
-        reader: Callable[[], TopicReader],
-        admin: TopicAdmin,
+        reader: Callable[[], Reader],
+        admin: Admin,
         topic: str,
         *,
         every: float,

@@ -115,7 +115,7 @@ def read_opening(key: bytes | None, value: bytes) -> Open | str:
     counts = [body.get(name) for name in ("run", "refused", "seen")]
     if body.get("topic") != (key or b"").decode("utf-8", "replace"):
         return "`topic` is not the record's key"
-    if body.get("why") not in set(Why) or not all(_is_count(count) for count in counts) or not body["seen"]:
+    if body.get("why") not in tuple(Why) or not all(_is_count(count) for count in counts) or not body["seen"]:
         return "not a record of a breaker"
     return Open(why=Why(body["why"]), run=body["run"], refused=body["refused"], seen=body["seen"])
 
