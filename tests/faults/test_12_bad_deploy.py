@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import time
 import uuid
 from collections import Counter
@@ -129,7 +130,8 @@ def test_a_bad_deploy_is_stopped_stays_stopped_and_is_let_go_by_an_operator(cent
     assert after_restart == before, "a restart let the bad deploy through again"
     assert all(held(worker) for worker in workers)
 
-    deploy.release()
+    for worker in workers:
+        worker.process.send(signal.SIGUSR1)
     eventually(lambda: sum(centre.ends(topics.DEAD_LETTER).values()) > after_restart, what="the release")
     after_release = deploy.letters()
     print(f"fault 12: released while still bad, {after_release - after_restart} more dead letters")
