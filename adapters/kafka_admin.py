@@ -118,6 +118,17 @@ class TopicAdmin:
             ]
         return tuple(differences)
 
+    def retention_ms(self, name: str) -> int:
+        """How long the broker keeps the records of a topic, whatever the table says; -1 is for ever.
+
+        Raises:
+            BrokerUnavailableError: no answer, or one that doesn't say.
+        """
+        found = self._configs([self.prefix + name])[self.prefix + name].get("retention.ms")
+        if found is None:
+            raise BrokerUnavailableError(f"the broker doesn't say how long it keeps {self.prefix + name}")
+        return int(found)
+
     def _partitions(self) -> dict[str, int]:
         try:
             metadata = self.client.list_topics(timeout=self.timeout)

@@ -1,4 +1,7 @@
-"""Reads topics without a group: from a time to their end, or on from where they end now. For tools only."""
+"""Reads topics without a group: from a time to their end, on from where they end now, or the first records only.
+
+For tools, and for looks from time to time; what every worker must follow is read by `adapters.kafka_log`.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,33 @@ class TopicReader:
             }
         except KafkaException as error:
             raise BrokerUnavailableError(f"can't read the topics' ends: {error.args[0].str()}") from None
+
+    def firsts(self, topics: Sequence[str], *, seconds: float) -> dict[Place, Message]:
+        """The first record that still stands in each partition; nothing for an empty one.
+
+        Raises:
+            BrokerUnavailableError: no answer, a topic is missing, or it took longer than ``seconds``.
+        """
+        try:
+            open_places = set(self._places(topics))
+        except KafkaException as error:
+            raise BrokerUnavailableError(f"can't find the first records: {error.args[0].str()}") from None
+        self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in open_places])
+        found: dict[Place, Message] = {}
+        deadline = time.monotonic() + seconds
+        while open_places and time.monotonic() < deadline:
+            message = self._consumer.poll(POLL_S)
+            if message is None:
+                continue
+            place, fault = (message.topic() or "", message.partition() or 0), message.error()
+            if fault is None:
+                found.setdefault(place, message)
+            if fault is None or fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
+                open_places.discard(place)
+        self._consumer.unassign()
+        if open_places:
+            raise BrokerUnavailableError(f"no first record from {len(open_places)} partitions within {seconds:g} s")
+        return found
 
     def scan(self, topics: Sequence[str], *, since_ms: int, seconds: float) -> Iterator[Message]:
         """Every record from ``since_ms`` (epoch) to the end as it is when reached; at most ``seconds`` long.

@@ -40,6 +40,8 @@ METRICS: Final[Mapping[str, Row]] = {
     "comcenter_mode": Row("gauge", "1 for the effective mode."),
     "comcenter_flag": Row("gauge", "1 for a flag that is on."),
     "comcenter_held": Row("gauge", "Held topics, by reason."),
+    # A gauge with its unit in the name: the view below makes a histogram of whatever has seconds as its unit.
+    "comcenter_dead_letter_oldest_seconds": Row("gauge", "Until the oldest dead letter is gone; absent without any."),
     "comcenter_gate1_green": Row("gauge", "1 while gate 1 is GREEN."),
     "comcenter_in_flight": Row("gauge", "Records whose outputs aren't all confirmed, by consumer."),
 }

@@ -25,6 +25,7 @@ Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class ConfigError(ValueError):
@@ -123,6 +124,23 @@ class Settings(BaseSettings):
     oauth_client_id: str | None = _row("The probe's client.", None)
     oauth_client_secret: SecretStr | None = _row("Its secret.", None)
 
+    # Dead letters
+    breaker_run: Count = _row(
+        "So many refusals in a row hold an inbound topic: a bad deploy waits in its topic, not in the dead letters.",
+        50,
+        "records",
+    )
+    breaker_ratio: Share = _row("So large a share of refusals, of the last records of a topic, holds it too.", 0.5)
+    breaker_window: Count = _row(
+        "How many the last records are: enough to see a ratio, few enough to see it soon.", 200, "records"
+    )
+    breaker_min_sample: Count = _row("With fewer records seen a ratio says nothing.", 20, "records")
+    breaker_min_failures: Count = _row("With fewer of them refused a ratio says nothing.", 3, "records")
+    breaker_recall_timeout: Seconds = _row("Time to read at start which breakers are open.", 10.0, "s")
+    dead_letter_look_every: Seconds = _row(
+        "How often the oldest dead letter is looked at; what is told of it counts down in between.", 60.0, "s"
+    )
+
     # Fleet
     rate_limit_per_minute: Count = _row(
         "Calls begun in any 60 s, over the whole fleet and both categories.", 10, "calls"
@@ -199,6 +217,8 @@ def _conflicts(s: Settings) -> list[str]:
         )
     if s.gate1_probe_every >= s.gate1_fresh_for:
         problems.append("GATE1_PROBE_EVERY: must be below GATE1_FRESH_FOR, or gate 1 turns RED between two probes")
+    if s.breaker_min_sample > s.breaker_window:
+        problems.append("BREAKER_MIN_SAMPLE: must not be above BREAKER_WINDOW, or no ratio is ever judged")
     if s.dispatch_max_poll_interval < s.kafka_session_timeout:
         problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
     return problems

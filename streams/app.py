@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from adapters import kafka_config
 from adapters.kafka_admin import TopicAdmin
 from adapters.kafka_log import TopicWriter
+from adapters.kafka_oldest import OldestRecord
 from adapters.kafka_probe import KafkaProbe
 from adapters.smtp import SmtpSender, SmtpServer
 from adapters.telemetry import Metrics
@@ -22,6 +23,7 @@ from config import producers
 from config.settings import Settings
 from schemas import registry
 from streams import agents, templates, topics, transport
+from streams.breakers import Breakers
 from streams.core import token
 from streams.core.flags import EffectiveMode
 from streams.core.ingest import IngestRules
@@ -46,8 +48,9 @@ from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
 from streams.web.server import build as build_site
+from streams.wiring.dead_letters import Breaking, new_breaking, oldest_dead_letter
 from streams.wiring.dispatch import DispatchParts, new_dispatchers
-from streams.wiring.gauges import expose
+from streams.wiring.gauges import expose, expose_oldest
 from streams.wiring.kafka import App, new_app, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
 
@@ -64,6 +67,7 @@ class Parts:
     gate: type[Gate1] = Gate1
     owner: type[Owner] = Owner
     ledger: type[Ledger] = Ledger
+    breakers: type[Breakers] = Breakers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ class Worker:
     dispatchers: tuple[Dispatcher, ...]
     publishers: tuple[Publisher, ...]
     trust: Trust
+    breaking: Breaking
+    oldest: OldestRecord
     intake: Intake
     heart: Heart
     writer: TopicWriter
@@ -104,7 +110,10 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     for_agents = new_publisher(settings, bootstrap, parts.publisher)
     publishers = (for_agents,)
     topology = parts.topology(new_topology(trust.rules, counting, mode))
-    intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply)
+    table = topics.table(row.service for row in rows)
+    breaking = new_breaking(settings, bootstrap, topics.inbound_of(table), writer, holds, parts.breakers)
+    intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply, breakers=breaking.breakers)
+    breaking.breakers.on_release = intake.look
     trust.gate.waits = intake.waits
     app = new_app(settings, bootstrap, holds, intake, parts.consumer)
     agents.attach(app, topology.steps, intake, topic_prefix=settings.topic_prefix)
@@ -131,20 +140,25 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         cython_stream=getattr(faust.streams, "_CStreamIterator", None) is not None,
     )
     site = Site(health=health, telemetry=metrics, base_url=settings.app_base_url, latency=Latency())
+    admin = topic_admin(settings, bootstrap, admin_client)
+    oldest = oldest_dead_letter(settings, bootstrap, admin)
     expose(metrics, settings, mode, gate, holds, publishers)
+    expose_oldest(metrics, oldest.seconds_left)
     return Worker(
         settings=settings,
         app=app,
         dispatchers=dispatchers,
         publishers=publishers,
         trust=trust,
+        breaking=breaking,
+        oldest=oldest,
         intake=intake,
         heart=Heart(settings, writer, mode, gate.state, holds),
         writer=writer,
         holds=holds,
         probe=probe,
-        admin=topic_admin(settings, bootstrap, admin_client),
-        table=topics.table(row.service for row in rows),
+        admin=admin,
+        table=table,
         health=health,
         watchdogs=(
             Watchdogs(lambda: agents_samples(app, for_agents, probe), patience=settings.watchdog_after),

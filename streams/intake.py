@@ -1,7 +1,8 @@
 """Between agents and publisher: what can't be decided yet waits here, and its partition's later records behind it.
 
 It keeps the order of a partition, so that no ack passes the one that waits. Nothing waits in an agent's loop; what is
-waited for holds the topic (`waits`), so no more comes in than was fetched already.
+waited for holds the topic (`waits`), so no more comes in than was fetched already. What was fetched of a topic whose
+breaker has opened since waits here, too, unprocessed, until the topic is let go.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Protocol
 
 import structlog
 
+from streams import topics
 from streams.acks import Partition, Source
+from streams.breakers import NO_BREAKER, Judge
 from streams.core.reasons import Undecided
 from streams.core.records import Record
 from streams.publisher import Publisher
@@ -35,12 +38,19 @@ class Intake:
     """What the agents hand their records to."""
 
     def __init__(
-        self, topology: Topology, publisher: Publisher, wanted: Wanted, *, on_wait: Callable[[], None] = lambda: None
+        self,
+        topology: Topology,
+        publisher: Publisher,
+        wanted: Wanted,
+        *,
+        on_wait: Callable[[], None] = lambda: None,
+        breakers: Judge = NO_BREAKER,
     ) -> None:
         self._topology = topology
         self.publisher = publisher
         self._wanted = wanted
         self._on_wait = on_wait
+        self._breakers = breakers
         self._lines: dict[Partition, Line] = {}
         self._working: asyncio.Task[None] | None = None
         self._fetched = False
@@ -52,26 +62,35 @@ class Intake:
             line.append((record, source))
         elif not await self._passed(record, source):
             self._lines[source.partition] = deque([(record, source)])
-            log.info("record_waits", topic=record.topic, partition=record.partition, offset=record.offset)
-            self._on_wait()
+            if not self._breakers.stops(record.topic):
+                log.info("record_waits", topic=record.topic, partition=record.partition, offset=record.offset)
+                self._on_wait()
 
     async def _passed(self, record: Record, source: Source) -> bool:
+        if self._breakers.stops(record.topic):
+            return False
         outcome = self._topology.process(record)
         if isinstance(outcome, Undecided):
             self._wanted.ask(outcome.issuer, outcome.kid)
             return False
+        # Before anything is awaited, so that the record after the last refusal of a run finds the breaker open.
+        self._breakers.judge(record.topic, refused=any(emit.topic == topics.DEAD_LETTER for emit in outcome))
         # Ack only after the broker confirms: Faust drops whatever was acked when we die.
         await self.publisher.publish(source, outcome)
         return True
 
     def waits(self, topic: str) -> bool:
-        """Whether records of this topic (its logical name) wait here."""
-        return any(line[0][0].topic == topic for line in self._lines.values() if line)
+        """Whether records of this topic (its logical name) wait here, and not for its breaker."""
+        return not self._breakers.holding(topic) and any(
+            line[0][0].topic == topic for line in self._lines.values() if line
+        )
 
     def look(self) -> None:
-        """Keys were fetched: try again what waits, and once more if that happens while it is being tried."""
+        """Keys were fetched, or a breaker let go: try again what waits, and once more if that happens meanwhile."""
         self._fetched = True
-        if self._lines and (self._working is None or self._working.done()):
+        if not self._lines:
+            self._breakers.lift()
+        elif self._working is None or self._working.done():
             self._working = asyncio.ensure_future(self._try_again())
             self._working.add_done_callback(self._ended)
 
@@ -84,6 +103,7 @@ class Intake:
         while self._fetched:
             self._fetched = False
             await self._go_through()
+        self._breakers.lift()
         self._on_wait()
 
     async def _go_through(self) -> None:

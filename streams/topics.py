@@ -32,6 +32,7 @@ DISPATCH_TRANSACTIONAL: Final = "comms.dispatch.transactional"
 DISPATCH_PROMOTIONAL: Final = "comms.dispatch.promotional"
 DEAD_LETTER: Final = "comms.dead-letter"
 RECEIPTS: Final = "comms.receipts"
+BREAKERS: Final = "comms.breakers"
 KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
 
@@ -47,6 +48,7 @@ class Key(StrEnum):
     RECIPIENT = "recipient id"
     EVENT = "event id"
     ORIGINAL = "original key"
+    TOPIC = "inbound topic"
     ISSUER_KEY = "issuer and kid"
     WORKER = "worker"
     DISPATCH = "dispatch id"
@@ -142,6 +144,16 @@ OWN: Final = (
         clock=Clock.BROKER,
         segment_ms=HOUR_MS,
     ),
+    # The broker's time, since a release is in force for what opened before it.
+    Topic(
+        name=BREAKERS,
+        key=Key.TOPIC,
+        partitions=1,
+        retention_ms=FOREVER,
+        clock=Clock.BROKER,
+        cleanup="compact",
+        segment_ms=24 * HOUR_MS,
+    ),
     Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),
     # Read by every worker from the beginning, so they stay small: the last record of each key is all that counts.
     Topic(
@@ -166,3 +178,8 @@ def inbound(service: str) -> Topic:
 def table(services: Iterable[str]) -> tuple[Topic, ...]:
     """All topics of a deployment whose upstream services are ``services``."""
     return (*(inbound(service) for service in sorted(set(services))), *OWN)
+
+
+def inbound_of(rows: Iterable[Topic]) -> tuple[str, ...]:
+    """The names of those that upstream services produce to."""
+    return tuple(row.name for row in rows if row.name.startswith(INBOUND_PREFIX))

@@ -42,8 +42,9 @@ async def run(worker: Worker) -> int:
         if not await either(asyncio.to_thread(require_topics, worker), stop):
             return OK
         await listen(worker)
-        if not await either(recall_keys(worker), stop):
-            return OK
+        for recall in (recall_keys, recall_breakers):
+            if not await either(recall(worker), stop):
+                return OK
     except (CannotStartError, BrokerUnavailableError) as error:
         log.error("cannot_start", why=str(error))
         return CANNOT_START
@@ -110,6 +111,13 @@ async def recall_keys(worker: Worker) -> None:
         log.warning("keys_not_recalled", seconds=worker.settings.jwks_recall_timeout)
 
 
+async def recall_breakers(worker: Worker) -> None:
+    """Read which topics are held by their breakers, so that a restart doesn't let a bad deploy through again."""
+    worker.breaking.memory.start()
+    if not await worker.breaking.memory.caught_up(worker.settings.breaker_recall_timeout):
+        log.warning("breakers_not_recalled", seconds=worker.settings.breaker_recall_timeout)
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """Tasks that must not end before the worker does, and the one that starts Faust (until the first assignment)."""
@@ -133,6 +141,7 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             *(asyncio.ensure_future(probe.run(trust.gate.apply)) for probe in trust.probe),
             asyncio.ensure_future(worker.probe.run()),
             asyncio.ensure_future(worker.heart.beat()),
+            asyncio.ensure_future(worker.oldest.run()),
         ),
         starting=asyncio.ensure_future(_start(worker)),
     )
@@ -163,6 +172,7 @@ async def _stop(worker: Worker, running: Running) -> None:
         task.cancel()
     await asyncio.gather(*running.background, running.starting, return_exceptions=True)
     await worker.trust.memory.stop()
+    await worker.breaking.memory.stop()
     await asyncio.to_thread(worker.writer.close, 1.0)
     await worker.listener.stop()
     worker.metrics.close()

@@ -42,6 +42,15 @@ OWN: Final[Mapping[str, Carries]] = {
     topics.DISPATCH_PROMOTIONAL: Carries(record="dispatch", actions=("send", "receive")),
     topics.RECEIPTS: Carries(record="receipt", actions=("send",)),
     topics.DEAD_LETTER: Carries(record="dead_letter", actions=("send",)),
+    topics.LEDGER["transactional"]: Carries(record="ledger", actions=("send", "receive")),
+    topics.HELD["transactional"]: Carries(record="dispatch", actions=("send", "receive")),
+    **{
+        name: Carries(record="dispatch", actions=("send", "receive")) for name in topics.RETRY["transactional"].values()
+    },
+    topics.LEDGER["promotional"]: Carries(record="ledger", actions=("send", "receive")),
+    topics.HELD["promotional"]: Carries(record="dispatch", actions=("send", "receive")),
+    **{name: Carries(record="dispatch", actions=("send", "receive")) for name in topics.RETRY["promotional"].values()},
+    topics.BREAKERS: Carries(record="breaker", actions=("send", "receive")),
     topics.KEYS: Carries(record="key", actions=("send", "receive")),
     topics.WORKERS: Carries(record="worker", actions=("send",)),
 }

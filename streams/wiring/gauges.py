@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from adapters.telemetry import Metrics
 from config.settings import Settings
@@ -35,3 +35,8 @@ def expose(
             (float(publisher.in_flight), {"consumer": name}) for name, publisher in zip(names, publishers, strict=True)
         ],
     )
+
+
+def expose_oldest(metrics: Metrics, seconds_left: Callable[[], Iterable[float]]) -> None:
+    """Nothing is shown while there is no dead letter: no number would be true."""
+    metrics.gauge("comcenter_dead_letter_oldest_seconds", lambda: [(seconds, {}) for seconds in seconds_left()])

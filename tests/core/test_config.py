@@ -74,6 +74,10 @@ BAD: list[tuple[str, Any]] = [
     ("smtp_url", "smtp://user:pw@[::1"),
     ("kafka_heartbeat_interval", 9),
     ("dispatch_max_poll_interval", 1),
+    ("breaker_run", 0),  # would hold every topic at once
+    ("breaker_ratio", 0),
+    ("breaker_ratio", 1.5),
+    ("breaker_min_sample", 201),  # of a window of 200: would never be there
 ]
 
 

@@ -20,6 +20,8 @@ ZEROS = 64 * 1024 * 1024
 LIMIT = topics.INBOUND_MAX_BYTES - 512
 """A record of just below the topic's limit: framing and headers count, too."""
 LARGE, SMALL = ("gzip", "zstd"), ("lz4", "snappy")
+ALL_OF_IT = {"BREAKER_MIN_SAMPLE": "100"}
+"""Half of what is sent here is bad: the breaker, which is fault 12's, must not stop it."""
 REPEATED = (("x", b"1"), ("x", b"2"), ("x", None), ("\u00e9", b"\xff\xfe"))
 
 
@@ -37,7 +39,7 @@ def nasty(rng: random.Random) -> dict[str, Outgoing]:
 
 
 def play(centre: Centre, rng: random.Random, composition: str) -> None:
-    worker = centre.worker(composition).wait_ready()
+    worker = centre.worker(composition, **ALL_OF_IT).wait_ready()
     first, last = centre.events(5), centre.events(5)
     centre.produce(first)
     bad = nasty(rng)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, cast
 
 from faust.types import TP
@@ -21,6 +22,8 @@ from config import settings as config
 from streams import transport, worker
 from streams.acks import Source
 from streams.app import Parts, Worker, build
+from streams.breakers import Breakers
+from streams.core.breaker import Open
 from streams.core.keyring import SKEW_MS, Arrival, At, NoKey
 from streams.core.keys import Key
 from streams.core.reasons import Undecided
@@ -179,6 +182,20 @@ class OpenGate(Gate1):
         """Nothing."""
 
 
+class NeverOpens(Breakers):
+    """Planted for 12: counts and does nothing."""
+
+    def _opened(self, topic: str, opening: Open) -> None:
+        """Nothing."""
+
+
+class Drains(Breakers):
+    """Planted for 12: holds the topic, and what was fetched of it already goes on into the dead letters."""
+
+    def stops(self, _topic: str) -> bool:
+        return False
+
+
 class CommitsWhatItRead(transport.Consumer):
     """Planted for the commit rule: the commit follows the read offset instead of the acks."""
 
@@ -196,6 +213,13 @@ def held(built: Worker) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, "paused"))
 
 
+def let_go(built: Worker) -> None:
+    """SIGUSR1 lets the inbound topic's breaker go, as an order of now would."""
+    release = partial(built.breaking.breakers.release, INBOUND)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, lambda: release(at_ms=int(time.time() * 1000)))
+
+
 def roomy(built: Worker) -> None:
     """Queues that never fill."""
     built.app.conf.stream_buffer_maxsize = ROOMY
@@ -203,6 +227,7 @@ def roomy(built: Worker) -> None:
 
 PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {
     "held": held,
+    "breaker": let_go,
     "planted-endless-drain-held": held,
     "slow": roomy,
     "planted-naive-loop": roomy,
@@ -211,6 +236,9 @@ PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {
 COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "plain": Parts(),
     "held": Parts(),
+    "breaker": Parts(),
+    "planted-never-opens": Parts(breakers=NeverOpens),
+    "planted-drains": Parts(breakers=Drains),
     "raises": Parts(topology=raising),
     "planted-uncaught": Parts(topology=lambda topology: Uncaught(topology.steps, topology.observer)),
     "planted-acks-first": Parts(publisher=AcksFirst),
