@@ -25,7 +25,6 @@ Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class ConfigError(ValueError):
