@@ -8,6 +8,7 @@ partition has one owner at a time. The library's calls block, so they run in one
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 POLL_S: Final = 0.1
 BATCH: Final = 500
+COUNT_EVERY_S: Final = 5.0
+ASK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,9 @@ class Dispatcher(Service):
         self._paused: set[tuple[str, int]] = set()
         self.owners: dict[int, Owner] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
+        self.unfetched: Mapping[str, int] = {}
+        """Records that stand in each topic behind what was fetched, as last counted."""
+        self._counted_at = 0.0
         self.turns = 0  # grows while the loop lives, whether or not there is something to read
         self.failed = ""
         self._home: asyncio.AbstractEventLoop
@@ -88,6 +94,18 @@ class Dispatcher(Service):
                 self._hand_out(await self._blocking(partial(self._poll, self._to_pause())))
         finally:
             self._finished.set()
+
+    def waiting(self) -> dict[str, int]:
+        """Records of our partitions that have not had their turn, by topic; those set aside and those in tiers too."""
+        found = dict(self.unfetched)
+        for owner in self.owners.values():
+            for topic, lane in owner.lanes.items():
+                found[topic] = found.get(topic, 0) + len(lane)
+        return found
+
+    def units(self) -> int:
+        """Our partitions' share of the cap, in calls per window."""
+        return sum(owner.units() for owner in self.owners.values())
 
     def _hand_out(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -165,7 +183,22 @@ class Dispatcher(Service):
         records = []
         for message in consumer.consume(BATCH, POLL_S):
             records += self._record(message)
+        if time.monotonic() - self._counted_at > COUNT_EVERY_S:
+            self._counted_at = time.monotonic()
+            self.unfetched = self._count(consumer)
         return records
+
+    def _count(self, consumer: Consumer) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for place in consumer.position(consumer.assignment()):
+            try:
+                low, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=ASK_S)
+            except KafkaException:
+                continue  # counted again in a moment; the number is for people
+            name = place.topic.removeprefix(self._reading.prefix)
+            begun = place.offset if place.offset >= 0 else low
+            found[name] = found.get(name, 0) + max(end - begun, 0)
+        return found
 
     def _record(self, message: KafkaMessage) -> list[Record]:
         error = message.error()

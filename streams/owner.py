@@ -142,6 +142,10 @@ class Owner:
                 batch.add(_Taken(topic, lane.take()), plan)
         return batch
 
+    def units(self) -> int:
+        """This partition's share of the cap."""
+        return self._desk.units(self.partition)
+
     def room(self) -> int:
         """How many calls may begin now, under the cap."""
         return self._window.room(self._desk.units(self.partition), self._broker_ms())
