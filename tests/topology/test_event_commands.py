@@ -15,8 +15,6 @@ from streams.cli.context import parse_hours
 from streams.cli.main import app
 from tests.builders import ISSUER, claims, event, token
 
-NOW = int(time.time())
-
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
@@ -34,8 +32,10 @@ def run(environ: dict[str, str], *arguments: str, stdin: bytes = b"") -> Result:
     return CliRunner().invoke(app, ["event", *arguments], input=stdin, env=environ)
 
 
-def fresh(**changes: Any) -> bytes:
-    return token(claims(**({"iat": NOW, "exp": NOW + 300} | changes)))
+def fresh(*, issued: int = 0, expires: int = 300, **changes: Any) -> bytes:
+    """Signed now; times in seconds from now."""
+    now = int(time.time())
+    return token(claims(iat=now + issued, exp=now + expires, **changes))
 
 
 def encoded(body: dict[str, Any]) -> bytes:
@@ -67,8 +67,8 @@ def test_a_good_token_ends_with_0_and_says_what_was_not_checked(environ: dict[st
     ("changes", "line"),
     [
         ({"aud": "scholarship_api"}, "token_audience  `aud` must contain `auto_com_center`"),
-        ({"exp": NOW + 901}, "token_claims  `exp` must be after `iat`, by at most 900 s"),
-        ({"iat": NOW - 1000, "exp": NOW - 500}, "token_expired  `exp` is before the record's append time"),
+        ({"expires": 901}, "token_claims  `exp` must be after `iat`, by at most 900 s"),
+        ({"issued": -1000, "expires": -500}, "token_expired  `exp` is before the record's append time"),
     ],
 )
 def test_a_bad_token_ends_with_100_and_the_reason(environ: dict[str, str], changes: dict[str, Any], line: str) -> None:
