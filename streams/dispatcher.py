@@ -35,7 +35,6 @@ T = TypeVar("T")
 POLL_S: Final = 0.1
 BATCH: Final = 500
 COUNT_EVERY_S: Final = 5.0
-ASK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +190,10 @@ class Dispatcher(Service):
     def _count(self, consumer: Consumer) -> dict[str, int]:
         found: dict[str, int] = {}
         for place in consumer.position(consumer.assignment()):
-            try:
-                low, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=ASK_S)
-            except KafkaException:
-                continue  # counted again in a moment; the number is for people
+            # As the last fetch told: asking the broker for each would keep us from polling for seconds.
+            low, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), cached=True)
             name = place.topic.removeprefix(self._reading.prefix)
-            begun = place.offset if place.offset >= 0 else low
+            begun = place.offset if place.offset >= 0 else max(low, 0)
             found[name] = found.get(name, 0) + max(end - begun, 0)
         return found
 
