@@ -20,6 +20,7 @@ HERE: Final = Path(__file__).parent
 
 Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -54,8 +55,12 @@ class Settings(BaseSettings):
     # Flags
     disable_send: bool = _row("Nothing leaves the house.", default=True)
     promo_sends: bool = _row("Promotional messages may go out.", default=False)
+    promo_share: Share = _row("The part of the cap set aside for promotional messages while they may go out.", 0.2)
     retries_enabled: bool = _row("Reported; retries come with the dispatch ledger.", default=True)
     rate_limit_enabled: bool = _row("Reported; the cap comes with the dispatch ledger.", default=True)
+    rate_limit_per_minute: Count = _row(
+        "Provider calls begun in any 60 s, over the whole fleet; 10 at most inside the window.", 10
+    )
     ab_testing: bool = _row("Reported; there is one variant of each template so far.", default=False)
 
     # Kafka
@@ -119,6 +124,19 @@ class Settings(BaseSettings):
     oauth_client_id: str | None = _row("The probe's client.", None)
     oauth_client_secret: SecretStr | None = _row("Its secret.", None)
 
+    # Control
+    operators_file: FilePath = _row("Who may order, and with which keys.", HERE / "operators.toml")
+    control_signing_key_file: FilePath | None = _row(
+        "Your private key, PEM, for the commands that order; its public half stands in the operators file.", None
+    )
+    control_fresh_for: Seconds = _row(
+        "Dispatch is held when the topic of orders was not confirmed read to its end for so long.", 1.0, "s"
+    )
+    control_confirm_every: Seconds = _row("How often the broker is asked where that end is.", 0.25, "s")
+    control_answer_within: Seconds = _row(
+        "How long a command waits until every worker has applied its order.", 10.0, "s"
+    )
+
     # Fleet
     heartbeat_every: Seconds = _row("How often a worker says on comms.workers what it does.", 2.0, "s")
     heartbeat_gone_after: Seconds = _row("A worker that is silent for so long counts as gone.", 10.0, "s")
@@ -170,6 +188,8 @@ def _conflicts(s: Settings) -> list[str]:
         problems.append("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…")
     if s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout:
         problems.append("KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT")
+    if s.control_confirm_every * 2 > s.control_fresh_for:
+        problems.append("CONTROL_CONFIRM_EVERY: must be at most half of CONTROL_FRESH_FOR")
     if s.drain_timeout >= s.shutdown_timeout:
         problems.append("DRAIN_TIMEOUT: must be below SHUTDOWN_TIMEOUT")
     if not s.jwks_cool_down <= s.jwks_refresh_every < s.gate1_fresh_for:

@@ -32,10 +32,10 @@ from streams.counting import Counting
 from streams.dispatcher import Dispatcher, Office
 from streams.gate import Gate1
 from streams.health import Health
-from streams.heart import Heart
+from streams.heart import Heart, Pulse
 from streams.holds import Holds
 from streams.intake import Intake
-from streams.modes import conditions_clock, mode_clock
+from streams.modes import conditions_clock, flags_clock, mode_clock
 from streams.publisher import Publisher
 from streams.samples import agents_samples, dispatcher_samples
 from streams.topology import Topology, build_topology
@@ -44,6 +44,7 @@ from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
 from streams.web.server import build as build_site
+from streams.wiring.control import Control, new_control
 from streams.wiring.gauges import expose
 from streams.wiring.kafka import App, dispatch_reading, new_app, new_dispatcher, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
@@ -70,6 +71,7 @@ class Worker:
     dispatcher: Dispatcher
     publishers: tuple[Publisher, ...]
     trust: Trust
+    control: Control
     intake: Intake
     heart: Heart
     writer: TopicWriter
@@ -95,7 +97,10 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     holds, metrics = Holds(), Metrics()
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
     trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
-    counting, mode = Counting(metrics), mode_clock(settings)
+    counting = Counting(metrics)
+    inbound = [topics.INBOUND_PREFIX + row.service for row in rows]
+    control = new_control(settings, bootstrap, inbound, holds, counting.order_ignored)
+    mode = mode_clock(settings, control.state)
     publishers = tuple(new_publisher(settings, bootstrap, parts.publisher) for _ in ("agents", "dispatcher"))
     for_agents, for_dispatcher = publishers
     topology = parts.topology(new_topology(trust.rules, counting, mode))
@@ -104,10 +109,12 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     app = new_app(settings, bootstrap, holds, intake, parts.consumer)
     agents.attach(app, topology.steps, intake, topic_prefix=settings.topic_prefix)
     office = Office(
-        senders=(parts.senders or senders_of)(settings), conditions=conditions_clock(settings, mode), observer=counting
+        senders=(parts.senders or senders_of)(settings),
+        conditions=conditions_clock(settings, mode, control.state),
+        observer=counting,
     )
     gate = trust.gate
-    reading = dispatch_reading(settings, mode().mode, gate.apply)
+    reading = dispatch_reading(settings, mode().mode, lambda: look(gate, control))
     dispatcher = new_dispatcher(settings, bootstrap, for_dispatcher, office, holds, reading)
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
@@ -118,15 +125,18 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         cython_stream=getattr(faust.streams, "_CStreamIterator", None) is not None,
     )
     site = Site(health=health, telemetry=metrics, base_url=settings.app_base_url, latency=Latency())
-    expose(metrics, settings, mode, gate, holds, publishers)
+    expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
+    heart = Heart(settings, writer, Pulse(mode=mode, gate=gate.state, holds=holds, orders=control.reader))
+    control.reader.on_change.extend([control.switches.apply, heart.say])
     return Worker(
         settings=settings,
         app=app,
         dispatcher=dispatcher,
         publishers=publishers,
         trust=trust,
+        control=control,
         intake=intake,
-        heart=Heart(settings, writer, mode, gate.state, holds),
+        heart=heart,
         writer=writer,
         holds=holds,
         probe=probe,
@@ -141,6 +151,12 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         metrics=metrics,
         mode=mode,
     )
+
+
+def look(gate: Gate1, control: Control) -> None:
+    """Set the holds by what is true now."""
+    gate.apply()
+    control.switches.apply()
 
 
 def new_topology(tokens: token.TokenRules, counting: Counting, mode: Callable[[], EffectiveMode]) -> Topology:

@@ -1,4 +1,4 @@
-"""Flags, effective mode and gate conditions, from settings and the clock; asked anew at each use."""
+"""Flags, effective mode and gate conditions, from settings, orders and the clock; asked anew at each use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import time
 from collections.abc import Callable
 
 from config.settings import Settings
+from streams.core.control import NOTHING_ORDERED, ControlState, InForce, Source
 from streams.core.dispatch import Conditions
-from streams.core.flags import EffectiveMode, Flags, effective_mode
+from streams.core.flags import EffectiveMode, Flags, effective_mode, inside_window
 from streams.core.messages import Mode
+from streams.core.switches import Setting
+
+Control = Callable[[], ControlState]
+"""What was ordered so far."""
+
+
+def nothing_ordered() -> ControlState:
+    """For those who look at the environment alone."""
+    return NOTHING_ORDERED
 
 
 def flags_of(settings: Settings) -> Flags:
@@ -22,20 +32,57 @@ def flags_of(settings: Settings) -> Flags:
     )
 
 
-def mode_clock(settings: Settings) -> Callable[[], EffectiveMode]:
+def launched_at_s(settings: Settings, state: ControlState) -> float | None:
+    """When it was launched, in seconds since the epoch: the later of environment and orders."""
+    environment = None if settings.launched_at is None else int(settings.launched_at.timestamp() * 1000)
+    found = state.launched_at_ms(environment)
+    return None if found is None else found / 1000
+
+
+def in_window(settings: Settings, state: ControlState, now_s: float) -> bool:
+    """Whether the guardrails of the first 48 hours bind."""
+    return inside_window(production=settings.production, launched_at_s=launched_at_s(settings, state), now_s=now_s)
+
+
+def in_force(settings: Settings, state: ControlState, now_s: float) -> tuple[InForce, ...]:
+    """Each flag as it counts now, and who made it so."""
+    environment = flags_of(settings)
+    dry = InForce(setting=Setting.DISABLE_SEND, on=environment.disable_send, source=Source.ENVIRONMENT)
+    judged = state.in_force(environment, int(now_s * 1000), in_window=in_window(settings, state, now_s))
+    return (dry, *judged)
+
+
+def flags_now(settings: Settings, state: ControlState, now_s: float) -> Flags:
+    """The flags that count: the stricter of environment, orders and window."""
+    return state.flags(flags_of(settings), int(now_s * 1000), in_window=in_window(settings, state, now_s))
+
+
+def rate_limit_now(settings: Settings, state: ControlState, now_s: float) -> int:
+    """The cap per minute that counts."""
+    window = in_window(settings, state, now_s)
+    return state.rate_limit(settings.rate_limit_per_minute, int(now_s * 1000), in_window=window)
+
+
+def flags_clock(settings: Settings, control: Control = nothing_ordered) -> Callable[[], Flags]:
+    """The flags that count, asked anew each time."""
+    return lambda: flags_now(settings, control(), time.time())
+
+
+def mode_clock(settings: Settings, control: Control = nothing_ordered) -> Callable[[], EffectiveMode]:
     """The effective mode, asked anew each time since the window ends by itself."""
     flags = flags_of(settings)
-    launched_at_s = settings.launched_at.timestamp() if settings.launched_at else None
     return lambda: effective_mode(
         asked=Mode(settings.mode),
         flags=flags,
         production=settings.production,
-        launched_at_s=launched_at_s,
+        launched_at_s=launched_at_s(settings, control()),
         now_s=time.time(),
     )
 
 
-def conditions_clock(settings: Settings, mode: Callable[[], EffectiveMode]) -> Callable[[], Conditions]:
+def conditions_clock(
+    settings: Settings, mode: Callable[[], EffectiveMode], control: Control = nothing_ordered
+) -> Callable[[], Conditions]:
     """What the gate looks at, asked anew for each message."""
-    flags = flags_of(settings)
-    return lambda: Conditions(mode=mode().mode, flags=flags, now_s=time.time())
+    flags = flags_clock(settings, control)
+    return lambda: Conditions(mode=mode().mode, flags=flags(), now_s=time.time())

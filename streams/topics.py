@@ -32,6 +32,7 @@ DEAD_LETTER: Final = "comms.dead-letter"
 RECEIPTS: Final = "comms.receipts"
 KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
+CONTROL: Final = "comms.control"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 
@@ -44,6 +45,7 @@ class Key(StrEnum):
     ORIGINAL = "original key"
     ISSUER_KEY = "issuer and kid"
     WORKER = "worker"
+    SCOPE = "scope"
 
 
 OF_EVENTS: Final = frozenset({Key.RECIPIENT, Key.EVENT, Key.ORIGINAL})
@@ -102,6 +104,10 @@ OWN: Final = (
     Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),
     # Read by every worker from the beginning, so they stay small: the last record of each key is all that counts.
     Topic(name=KEYS, key=Key.ISSUER_KEY, partitions=1, retention_ms=FOREVER, cleanup="compact"),
+    # Every order that was ever given, in order: never compacted, since the order of events is the audit trail.
+    Topic(
+        name=CONTROL, key=Key.SCOPE, partitions=1, retention_ms=FOREVER, clock=Clock.BROKER, max_bytes=MIB, fixed=True
+    ),
     Topic(name=WORKERS, key=Key.WORKER, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=HOUR_MS),
 )
 

@@ -25,6 +25,7 @@ OK: Final = 0
 CRASHED: Final = 1
 CANNOT_START: Final = 102
 LOOK_EVERY_S: Final = 0.5
+REMIND_EVERY_S: Final = 10.0
 
 
 class CannotStartError(RuntimeError):
@@ -42,7 +43,7 @@ async def run(worker: Worker) -> int:
         if not await either(asyncio.to_thread(require_topics, worker), stop):
             return OK
         await listen(worker)
-        if not await either(recall_keys(worker), stop):
+        if not await either(read_orders(worker), stop) or not await either(recall_keys(worker), stop):
             return OK
     except (CannotStartError, BrokerUnavailableError) as error:
         log.error("cannot_start", why=str(error))
@@ -100,6 +101,12 @@ def require_topics(worker: Worker) -> None:
         raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
 
 
+async def read_orders(worker: Worker) -> None:
+    """Read what was ordered before anything else is read: a pause holds from the first record on."""
+    worker.control.follower.start()
+    await worker.control.reader.read_to_end(remind_every=REMIND_EVERY_S)
+
+
 async def recall_keys(worker: Worker) -> None:
     """Read what is remembered of keys, so that a start during an outage can verify. Without it, a fetch must do."""
     worker.trust.memory.start()
@@ -122,6 +129,8 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
         publisher.start()
     trust = worker.trust
     trust.gate.apply()
+    control = worker.control
+    control.switches.apply()
     worker.app.add_dependency(worker.dispatcher)
     running = Running(
         background=(
@@ -129,6 +138,7 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             *(asyncio.ensure_future(probe.run(trust.gate.apply)) for probe in trust.probe),
             asyncio.ensure_future(worker.probe.run()),
             asyncio.ensure_future(worker.heart.beat()),
+            asyncio.ensure_future(control.switches.keep(lambda: control.follower.alive)),
         ),
         starting=asyncio.ensure_future(_start(worker)),
     )
@@ -159,6 +169,7 @@ async def _stop(worker: Worker, running: Running) -> None:
         task.cancel()
     await asyncio.gather(*running.background, running.starting, return_exceptions=True)
     await worker.trust.memory.stop()
+    await worker.control.follower.stop()
     await asyncio.to_thread(worker.writer.close, 1.0)
     await worker.listener.stop()
     worker.metrics.close()
