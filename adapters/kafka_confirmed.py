@@ -86,4 +86,5 @@ class ConfirmedFollower(TopicFollower):
         except KafkaException as error:
             log.warning("end_unknown", topic=self._topic, error=error.args[0].name())
             return False
-        return all(end is not None and end[1] == self._reached[number] for number, end in ends.items())
+        # Not equal: the embedded broker tells too low an end when the last batch has several records.
+        return all(end is not None and end[1] <= self._reached[number] for number, end in ends.items())

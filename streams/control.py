@@ -45,6 +45,11 @@ class ControlReader:
         self.ignored: Counter[str] = Counter()
         self.on_change: list[Callable[[], None]] = []
 
+    @property
+    def obeyed(self) -> int:
+        """How many records were obeyed."""
+        return len(self._seen)
+
     def fresh(self, within_s: float) -> bool:
         """Whether the topic was confirmed read to its end that lately. False before it was for the first time."""
         return self._monotonic() - self._confirmed_at <= within_s

@@ -28,7 +28,11 @@ class Orders(Protocol):
 
     @property
     def applied_offset(self) -> int:
-        """The offset after the last order."""
+        """The offset after the last record."""
+
+    @property
+    def obeyed(self) -> int:
+        """How many of the records were orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class Heart:
             gate1_since_ms=gate.since_ms,
             holds={topic: sorted(reasons) for topic, reasons in self._pulse.holds.reasons().items()},
             control_offset=orders.applied_offset,
+            control_obeyed=orders.obeyed,
             flags={one.setting.value: one.on for one in flags},
             flags_from={one.setting.value: one.source.value for one in flags},
             rate_limit_per_minute=rate_limit_now(self._settings, orders.state, self._now()),

@@ -34,6 +34,8 @@ class WorkerState:
     # A worker of an earlier release doesn't say these.
     control_offset: int = 0
     """The offset after the last order that it has applied."""
+    control_obeyed: int = 0
+    """How many of the records before it were orders, by its operators."""
     flags: Mapping[str, bool] = field(default_factory=dict)
     flags_from: Mapping[str, str] = field(default_factory=dict)
     """Who made each flag what it is: environment, control or window."""

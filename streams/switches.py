@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+import structlog
+
 from streams.core.control import ControlState
 from streams.core.reasons import Stage
 from streams.core.switches import Setting
 from streams.holds import Holds
+
+log = structlog.get_logger(__name__)
 
 KILL_SWITCH: Final = "kill_switch"
 PAUSED: Final = "paused"
@@ -52,6 +56,7 @@ class Switches:
         self._stages = stages
         self._fresh_for = fresh_for
         self._now = now
+        self._fresh = True
 
     def apply(self) -> None:
         """Each topic of a stage is held for each reason that stops the stage, and for no other of ours."""
@@ -64,9 +69,16 @@ class Switches:
     def _wanted(self, stage: Stage) -> set[str]:
         stops = self._orders.state.stops(stage, int(self._now() * 1000))
         wanted = {REASONS[order.setting] for order in stops}
-        if stage is Stage.DISPATCH and not self._orders.fresh(self._fresh_for):
+        if stage is Stage.DISPATCH and not self._is_fresh():
             wanted.add(CONTROL_UNREAD)
         return wanted
+
+    def _is_fresh(self) -> bool:
+        fresh = self._orders.fresh(self._fresh_for)
+        if fresh is not self._fresh:
+            self._fresh = fresh
+            log.warning("control", confirmed=fresh, dispatch_held=not fresh)
+        return fresh
 
     async def keep(self, alive: Callable[[], bool]) -> None:
         """Apply again and again, since orders expire and confirmations grow old, for as long as the orders are read.

@@ -9,7 +9,16 @@ import logging
 
 import typer
 
-from streams.cli import demo_command, event_command, explain_command, gate_command, run_command, topics_command
+from streams.cli import (
+    demo_command,
+    event_command,
+    explain_command,
+    flags_command,
+    gate_command,
+    hold_commands,
+    run_command,
+    topics_command,
+)
 
 app = typer.Typer(
     name="comcenter",
@@ -23,6 +32,11 @@ app.command("demo")(demo_command.demo)
 app.add_typer(event_command.app, name="event")
 app.command("explain")(explain_command.explain)
 app.command("gate")(gate_command.gate)
+app.add_typer(flags_command.app, name="flags")
+app.command("pause")(hold_commands.pause)
+app.command("resume")(hold_commands.resume)
+app.command("release")(hold_commands.release)
+app.command("recall")(hold_commands.recall)
 app.add_typer(topics_command.app, name="topics")
 
 

@@ -7,12 +7,12 @@ restart obeys what was obeyed before (RFC 7519 for the claims, RFC 8725 for the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeGuard
 
-from streams.core.control import Order
+from streams.core.control import NOTHING_ORDERED, ControlState, Order
 from streams.core.jws import Unverified, read, verify_bytes
 from streams.core.keys import KeySet
 from streams.core.reasons import Reason, Rejected
@@ -169,6 +169,37 @@ def _expiry(claims: Mapping[str, Any], setting: Setting, said: Said) -> int | _F
     if moment is None or moment <= said.appended_ms:
         return _Fault(OrderFault.EXPIRY, "`expires_at` must be an RFC 3339 time after the record's append time")
     return moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """All of ``comms.control`` as it was judged, and the state that it leads to."""
+
+    judged: tuple[Order | Ignored, ...]
+    state: ControlState
+
+    @property
+    def obeyed(self) -> int:
+        """How many records were."""
+        return sum(isinstance(one, Order) for one in self.judged)
+
+    @property
+    def end(self) -> int:
+        """The offset after the last record."""
+        return self.judged[-1].offset + 1 if self.judged else 0
+
+
+def history(records: Iterable[Said], operators: Operators) -> History:
+    """Judge every record, in the topic's order."""
+    seen: set[Identity] = set()
+    state, judged = NOTHING_ORDERED, list[Order | Ignored]()
+    for said in records:
+        judged.append(read_order(said, operators, seen))
+        match judged[-1]:
+            case Order() as order:
+                seen.add((order.operator, order.jti))
+                state = state.after(order)
+    return History(judged=tuple(judged), state=state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
