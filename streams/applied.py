@@ -39,6 +39,11 @@ class Answer:
         """Whether there are workers, and all have applied it."""
         return 0 < len(self.applied) == self.workers
 
+    @property
+    def settled(self) -> bool:
+        """Whether waiting longer would change nothing."""
+        return self.workers > 0 and not self.behind and not self.silent
+
     def sentence(self) -> str:
         """As it is told to who gave the order."""
         if not self.workers:

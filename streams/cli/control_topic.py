@@ -44,8 +44,9 @@ class Signer:
 
 @dataclass(slots=True)
 class Hearing:
-    """The last heartbeat of each worker, and who was heard since `since` began."""
+    """The last heartbeat of each worker, where on the topic newer ones begin, and who was heard there."""
 
+    starts: dict[tuple[str, int], int]
     fleet: dict[str, WorkerState] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
 
@@ -98,8 +99,9 @@ class Desk:
 
     def fleet(self) -> Hearing:
         """The workers as they stand on the topic."""
-        hearing, reader = Hearing(), self.reader()
+        reader = self.reader()
         try:
+            hearing = Hearing(reader.ends([self.workers]))
             for message in reader.scan([self.workers], since_ms=0, seconds=READ_S):
                 hearing.note(message.key(), message.value())
         except BrokerUnavailableError as error:
@@ -108,16 +110,6 @@ class Desk:
             reader.close()
         hearing.heard.clear()
         return hearing
-
-    def ends_of_heartbeats(self) -> dict[tuple[str, int], int]:
-        """From where on heartbeats are new."""
-        reader = self.reader()
-        try:
-            return reader.ends([self.workers])
-        except BrokerUnavailableError as error:
-            fail(str(error))
-        finally:
-            reader.close()
 
     def live(self, hearing: Hearing) -> list[WorkerState]:
         """Those that are not gone, by name."""
@@ -144,16 +136,18 @@ class Desk:
             fail(f"not ordered: {refusal.str()}")
         return message.offset() or 0
 
-    def hear(self, hearing: Hearing, starts: dict[tuple[str, int], int], written: Written) -> Answer:
-        """Listen until every worker that counts has applied what was written, or the time for that is over."""
+    def hear(self, hearing: Hearing, written: Written) -> Answer:
+        """Listen until there is nobody left to wait for, or the time for that is over."""
+        if self._answer(hearing, written).settled:
+            return self._answer(hearing, written)
         patience = self.settings.control_answer_within
         if not self.live(hearing):
             patience = min(patience, 2 * self.settings.heartbeat_every)  # is there anybody?
         reader = self.reader()
         try:
-            for message in reader.follow(starts, seconds=patience):
+            for message in reader.follow(hearing.starts, seconds=patience):
                 hearing.note(message.key(), message.value())
-                if self._answer(hearing, written).complete:
+                if self._answer(hearing, written).settled:
                     break
         finally:
             reader.close()

@@ -43,11 +43,9 @@ def give(wanted: Sequence[Wanted], *, json_output: bool) -> None:
         fail(f"--reason: printable text of 1 to {MAX_REASON} characters", Exit.USAGE)
     desk = open_desk()
     signer = signer_of(desk)
-    hearing = desk.fleet()
-    starts = desk.ends_of_heartbeats()
-    offsets = desk.write(signer, wanted)
-    past = desk.history()
-    answer = desk.hear(hearing, starts, Written(offset=offsets[-1], end=past.end, obeyed=past.obeyed))
+    offsets = desk.write(signer, wanted)  # before anything else is read: somebody is in a hurry
+    past, hearing = desk.history(), desk.fleet()
+    answer = desk.hear(hearing, Written(offset=offsets[-1], end=past.end, obeyed=past.obeyed))
     outcome = Outcome(
         given=[one for one in past.judged if one.offset in offsets],
         answer=answer,

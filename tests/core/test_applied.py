@@ -52,14 +52,20 @@ def test_those_that_have_not_are_named_with_what_is_known_of_them() -> None:
         worker("w4", control_obeyed=0),
         heard=frozenset({"w3"}),
     )
-    assert not found.complete
+    assert (found.complete, found.settled) == (False, False)
     assert found.sentence() == (
         "1 of 4; w2 silent; w3 has not applied it yet; w4 obeys other operators (OPERATORS_FILE)"
     )
 
 
 def test_nobody_there_is_not_all() -> None:
-    assert (asked().complete, asked().sentence()) == (False, "written, but no worker is running")
+    assert (asked().complete, asked().settled) == (False, False)
+    assert asked().sentence() == "written, but no worker is running"
+
+
+def test_there_is_no_use_in_waiting_for_one_that_obeys_others() -> None:
+    found = asked(worker("w1"), worker("w2", control_obeyed=0))
+    assert (found.complete, found.settled) == (False, True)
 
 
 @pytest.mark.parametrize(("silent_ms", "counts"), [(0, 1), (10_000, 1), (10_001, 0), (-60_000, 1)])
