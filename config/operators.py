@@ -1,10 +1,12 @@
-"""Reads ``operators.toml``: who may order, and the documents with their public keys. The keys are judged elsewhere."""
+"""Reads ``operators.toml``: who may order, until when, and their public keys. The keys are judged elsewhere."""
 
 from __future__ import annotations
 
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +15,16 @@ from config.settings import ConfigError
 MAX_NAME: Final = 128
 
 
-def read(path: Path) -> Mapping[str, bytes]:
-    """Each operator's JWK set (RFC 7517, section 5), by name; none is fine, then nobody can order.
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """One operator: a JWK set (RFC 7517, section 5), and from when on they may no longer order, if it is known."""
+
+    keys: bytes
+    until: datetime | None
+
+
+def read(path: Path) -> Mapping[str, OperatorRow]:
+    """Each operator by name; none is fine, then nobody can order.
 
     Raises:
         ConfigError: one message that names everything that is wrong.
@@ -24,15 +34,23 @@ def read(path: Path) -> Mapping[str, bytes]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} can't be read: {error}") from None
     problems: list[str] = []
-    found = {name: _document(path.parent, name, table, problems) for name, table in tables.items()}
+    found = {name: _row(path.parent, name, table, problems) for name, table in tables.items()}
     if problems:
         raise ConfigError(f"{path} is wrong:\n" + "\n".join(f"  {line}" for line in problems))
     return found
 
 
-def _document(folder: Path, name: str, table: Any, problems: list[str]) -> bytes:  # noqa: ANN401 - whatever TOML holds
+def _row(folder: Path, name: str, table: Any, problems: list[str]) -> OperatorRow:  # noqa: ANN401 - whatever TOML holds
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
         problems.append(f"{name[:MAX_NAME]!r}: a name is printable, of 1 to {MAX_NAME} characters")
+    until = table.get("until") if isinstance(table, dict) else None
+    if until is not None and not (isinstance(until, datetime) and until.tzinfo is not None):
+        problems.append(f"{name}.until: must be a time with its offset, such as 2026-11-24T06:00:00Z")
+    rest = {member: table[member] for member in table if member != "until"} if isinstance(table, dict) else table
+    return OperatorRow(_document(folder, name, rest, problems), until)
+
+
+def _document(folder: Path, name: str, table: Any, problems: list[str]) -> bytes:  # noqa: ANN401 - whatever TOML holds
     match table:
         case {"jwks": str(file), **rest} if not rest:
             return _file(folder, name, file, problems)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from schemas import registry
 from streams import templates
 from streams.core.control import Order
+from streams.core.control_token import Operator
 from streams.core.ingest import IngestRules
 from streams.core.keyring import Arrival, NoKey
 from streams.core.keys import Key, KeySet, parse
@@ -206,9 +207,9 @@ OPERATOR = "nora"
 
 
 @cache
-def operators() -> dict[str, KeySet]:
+def operators() -> dict[str, Operator]:
     """``nora`` and ``omar`` may order; each has a key ``op`` of their own."""
-    return {name: parse(jwks({"op": private_key("EdDSA", name)})) for name in (OPERATOR, "omar")}
+    return {name: Operator(parse(jwks({"op": private_key("EdDSA", name)}))) for name in (OPERATOR, "omar")}
 
 
 def order_body(**changes: Any) -> dict[str, Any]:

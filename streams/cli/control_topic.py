@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adapters import kafka_config
 from adapters.kafka_admin import BrokerUnavailableError
@@ -129,7 +129,7 @@ class Desk:
         except KafkaException as error:
             fail(f"not ordered: {error.args[0].str()}")
         producer.flush(WRITE_S + 1)
-        if not reports:
+        if not reports or (reports[0][0] is not None and reports[0][0].code() == KafkaError._MSG_TIMED_OUT):  # noqa: SLF001 - the code has no public name
             fail(f"not confirmed within {WRITE_S:g} s, and perhaps ordered: look at `comcenter flags log`")
         refusal, message = reports[0]
         if refusal is not None:

@@ -94,8 +94,8 @@ def signer_of(desk: Desk) -> Signer:
         key = read_key(file.read_bytes())
     except (OSError, SigningError) as error:
         fail(f"CONTROL_SIGNING_KEY_FILE: {error}")
-    found = ((operator, kid_in(keys, key)) for operator, keys in desk.operators.items())
-    signer = next((Signer(operator=operator, kid=kid, key=key) for operator, kid in found if kid is not None), None)
+    found = ((name, kid_in(operator.keys, key)) for name, operator in desk.operators.items())
+    signer = next((Signer(operator=name, kid=kid, key=key) for name, kid in found if kid is not None), None)
     return signer if signer is not None else fail(_unlisted(desk, key))
 
 

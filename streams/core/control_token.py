@@ -27,8 +27,20 @@ LIFETIME_S: Final = 300
 MAX_AHEAD_MS: Final = 7 * 24 * 3_600_000
 """How far ahead a launch may be told. A later launch counts for ever, so a slip of the pen must not last for years."""
 
-Operators = Mapping[str, KeySet]
-"""The keys of each operator, by name."""
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Their keys, and from when on they may no longer order (milliseconds since the epoch; None: they may).
+
+    Who leaves is not taken off the list: what they stopped would go on at the next restart.
+    """
+
+    keys: KeySet
+    until_ms: int | None = None
+
+
+Operators = Mapping[str, Operator]
+"""By name."""
 Identity = tuple[str, str]
 """``iss`` and ``jti``: an order is obeyed once."""
 
@@ -91,11 +103,15 @@ def _signed(said: Said, operators: Operators) -> Unverified | Rejected:
     if isinstance(token, Rejected):
         return token
     issuer = token.payload.get("iss")
-    keys = operators.get(issuer) if isinstance(issuer, str) else None
-    if keys is None:
+    operator = operators.get(issuer) if isinstance(issuer, str) else None
+    if operator is None:
         return Rejected(Reason.TOKEN_ISSUER, "`iss` is not a listed operator")
-    verified = verify_bytes(token, keys)
-    return verified if isinstance(verified, Rejected) else token
+    verified = verify_bytes(token, operator.keys)
+    if isinstance(verified, Rejected):
+        return verified
+    if operator.until_ms is not None and said.appended_ms >= operator.until_ms:
+        return Rejected(Reason.TOKEN_ISSUER, "this operator's time was over")
+    return token
 
 
 def _claims_fault(claims: Mapping[str, Any], said: Said) -> _Fault | None:

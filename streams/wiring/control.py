@@ -10,12 +10,13 @@ import structlog
 from adapters import kafka_config
 from adapters.kafka_confirmed import ConfirmedFollower, Listener
 from config import operators
+from config.operators import OperatorRow
 from config.settings import ConfigError, Settings
 from streams import topics
 from streams.control import ControlReader
 from streams.core.control import ControlState
-from streams.core.control_token import Operators
-from streams.core.keys import KeySet, KeySetError, parse
+from streams.core.control_token import Operator, Operators
+from streams.core.keys import KeySetError, parse
 from streams.core.reasons import Stage
 from streams.holds import Holds
 from streams.switches import Switches
@@ -47,9 +48,9 @@ def new_control(
     known = read_operators(settings)
     if not known:
         log.warning("no_operators", why="OPERATORS_FILE lists nobody: no kill switch, pause or flag can be set")
-    for name, keys in known.items():
-        if keys.dropped:
-            log.warning("operator_keys_dropped", operator=name, dropped=keys.dropped)
+    for name, operator in known.items():
+        if operator.keys.dropped:
+            log.warning("operator_keys_dropped", operator=name, dropped=operator.keys.dropped)
     reader = ControlReader(known, ignored=ignored)
     listener = Listener(entry=reader.take, batch=reader.batch_taken, confirmed=reader.confirmed)
     return Control(
@@ -79,17 +80,19 @@ def read_operators(settings: Settings) -> Operators:
     Raises:
         ConfigError: the file is wrong, or an operator has no usable key.
     """
-    documents = operators.read(settings.operators_file)
-    judged = {name: _keys(document) for name, document in documents.items()}
-    problems = [f"  {name}: {keys}" for name, keys in judged.items() if isinstance(keys, str)]
+    rows = operators.read(settings.operators_file)
+    judged = {name: _operator(row) for name, row in rows.items()}
+    problems = [f"  {name}: {fault}" for name, fault in judged.items() if isinstance(fault, str)]
     if problems:
         raise ConfigError(f"{settings.operators_file} is wrong:\n" + "\n".join(problems))
-    return {name: keys for name, keys in judged.items() if isinstance(keys, KeySet)}
+    return {name: operator for name, operator in judged.items() if isinstance(operator, Operator)}
 
 
-def _keys(document: bytes) -> KeySet | str:
+def _operator(row: OperatorRow) -> Operator | str:
     try:
-        keys = parse(document)
+        keys = parse(row.keys)
     except KeySetError as error:
         return str(error)
-    return keys or f"no usable key ({'; '.join(keys.dropped) or 'there is none'})"
+    if not keys:
+        return f"no usable key ({'; '.join(keys.dropped) or 'there is none'})"
+    return Operator(keys, None if row.until is None else int(row.until.timestamp() * 1000))

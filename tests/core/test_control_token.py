@@ -14,6 +14,7 @@ from streams.core.control_token import (
     MAX_REASON,
     Identity,
     Ignored,
+    Operator,
     OrderFault,
     Said,
     Wanted,
@@ -127,6 +128,15 @@ def test_an_order_is_judged_by_when_it_was_appended(appended_s: float, reason: R
     assert (found.reason if isinstance(found, Ignored) else None) == reason
 
 
+@pytest.mark.parametrize(("until_ms", "obeyed"), [(None, True), (NOW_S * 1000 + 1, True), (NOW_S * 1000, False)])
+def test_what_an_operator_ordered_outlives_them(until_ms: int | None, obeyed: bool) -> None:  # noqa: FBT001 - a column
+    """Who leaves orders nothing more, and what they stopped before stays stopped."""
+    listed = {OPERATOR: Operator(operators()[OPERATOR].keys, until_ms)}
+    found = read_order(Said(value=order_token(), offset=0, appended_ms=NOW_S * 1000), listed, set())
+    assert isinstance(found, Order) is obeyed
+    assert isinstance(found, Order) or found.reason is Reason.TOKEN_ISSUER
+
+
 def test_an_order_is_obeyed_once() -> None:
     """The same identity again changes nothing, whatever it says; another operator's is another."""
     seen = frozenset({(OPERATOR, "order-1")})
@@ -175,8 +185,8 @@ def test_what_the_command_signs_is_obeyed() -> None:
     key = private_key("EdDSA", OPERATOR)
     wanted = Wanted(scope=ALL, setting=Setting.PAUSE, value=True, reason="x", expires_at="2026-12-01T00:00:00Z")
     body = order_claims(wanted, operator=OPERATOR, jti="j", now_s=NOW_S)
-    assert kid_in(operators()[OPERATOR], key) == "op"
-    assert kid_in(operators()["omar"], key) is None
+    assert kid_in(operators()[OPERATOR].keys, key) == "op"
+    assert kid_in(operators()["omar"].keys, key) is None
     found = judged(order_token(body), appended_s=NOW_S + LIFETIME_S)
     assert isinstance(found, Order)
     assert found.expires_at_ms == 1_796_083_200_000
