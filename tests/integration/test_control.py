@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams import topics
@@ -137,7 +138,7 @@ def test_a_restart_reads_every_order_before_anything_else(centre: Centre) -> Non
 
 
 def test_a_worker_that_stands_still_is_named(centre: Centre) -> None:
-    """Stopped with SIGSTOP: "1 of 2; … silent" and 100. When it goes on it holds first, and reads what it missed."""
+    """Stopped with SIGSTOP: "1 of 2; … silent" and 100. When it goes on it reads what it missed."""
     _, stopped = workers(centre, 2)
     eventually(lambda: len(json.loads(comcenter(centre, "gate", "--json").stdout)["workers"]) == 2)
     centre.extra["CONTROL_ANSWER_WITHIN"] = "3"
@@ -157,6 +158,25 @@ def test_a_worker_that_stands_still_is_named(centre: Centre) -> None:
     assert told.endswith(" silent")
     again = comcenter(centre, "flags", "set", "AB_TESTING", "false", *WHY)
     assert again.stdout.splitlines()[-1] == "2 of 2 workers applied"
+
+
+def test_a_transaction_that_somebody_left_open_hides_no_order(centre: Centre) -> None:
+    """Neither the order behind it, nor where the topic ends: dispatch is not held for it."""
+    workers(centre, 1)
+    stranger = Producer({"bootstrap.servers": centre.bootstrap, "transactional.id": f"{centre.prefix}stranger"})
+    stranger.init_transactions(20)
+    stranger.begin_transaction()
+    stranger.produce(centre.prefix + topics.CONTROL, key=b"all", value=b"garbage")
+    assert stranger.flush(20) == 0
+
+    thrown = comcenter(centre, "flags", "set", "DISABLE_SEND", "true", *WHY)
+
+    assert (thrown.returncode, thrown.stdout.splitlines()[-1]) == (0, "1 of 1 workers applied")
+    assert {reason for reasons in holds(centre).values() for reason in reasons} == {"kill_switch"}
+    stranger.abort_transaction(20)
+    assert comcenter(centre, "release", "all", "--yes", *WHY).returncode == 0
+    eventually(lambda: holds(centre) == {})
+    assert [one.get("ignored") for one in log(centre)] == ["token_malformed", None, None]
 
 
 def test_an_order_without_a_worker_is_written_and_says_so(centre: Centre) -> None:

@@ -10,12 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.kafka_log import Entry
+from adapters.telemetry import Metrics
 from config import settings as config
 from streams import topics
 from streams.control import ControlReader
 from streams.core.flags import EffectiveMode
 from streams.core.messages import Mode
 from streams.core.switches import Setting
+from streams.counting import Counting
 from streams.gate import GateState
 from streams.heart import Heart, Pulse
 from streams.heartbeat import decode
@@ -153,6 +155,14 @@ def test_what_is_not_an_order_changes_nothing_and_is_counted() -> None:
     assert desk.reader.applied_offset == 6
     assert desk.held(KILL_SWITCH) == DISPATCH
     assert desk.held(PAUSED) >= {INBOUND}
+
+
+def test_what_is_ignored_is_a_metric() -> None:
+    metrics = Metrics()
+    reader = ControlReader(operators(), ignored=Counting(metrics).order_ignored)
+    reader.take(entry(b"garbage"))
+    assert b'comcenter_control_ignored_total{reason="token_malformed"} 1.0' in metrics.exposition()
+    metrics.close()
 
 
 def test_a_replay_of_an_old_release_opens_nothing() -> None:
