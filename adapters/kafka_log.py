@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 log = structlog.get_logger(__name__)
 
-POLL_S: Final = 0.2
+POLL_S: Final = 0.1
 BATCH: Final = 500
 RETRY_S: Final = 1.0
 METADATA_S: Final = 5.0
@@ -31,6 +40,8 @@ class Entry:
     partition: int
     offset: int
     timestamp_ms: int
+    broker_time: bool
+    """Whether that is the broker's append time, and not what the producer says."""
 
 
 class TopicFollower:
@@ -38,11 +49,11 @@ class TopicFollower:
 
     def __init__(self, config: Mapping[str, Any], topic: str, on_entry: Callable[[Entry], None]) -> None:
         self._config = {
+            "isolation.level": "read_committed",
             **config,
             "group.id": "comcenter.follower",  # librdkafka wants one; nothing is ever committed under it
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-            "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
         }
         self._topic = topic
@@ -51,6 +62,13 @@ class TopicFollower:
         self._thread = threading.Thread(target=self._follow, name=f"follow {topic}", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._caught_up = asyncio.Event()
+        self._reached: dict[int, int] = {}
+        """The offset after the last record read of each partition; the thread's."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin; call from the running loop."""
@@ -78,13 +96,29 @@ class TopicFollower:
     # From here on: in the thread.
 
     def _follow(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._try_to_follow()
+        finally:
+            if not self._closing.is_set():
+                log.error("follower_ended", topic=self._topic)
+
+    def _try_to_follow(self) -> None:
+        """A client that fails is replaced by a new one, which goes on where the old one was."""
         consumer = Consumer(self._config)
         try:
             open_places = self._begin(consumer)
             while not self._closing.is_set():
-                self._hand_over(consumer.consume(BATCH, POLL_S), open_places)
+                self._hand_over(_next(consumer), open_places)
+                self._between(consumer)
+        except KafkaException as error:
+            log.warning("follower", topic=self._topic, error=error.args[0].name())
+            self._closing.wait(RETRY_S)
         finally:
             consumer.close()
+
+    def _between(self, consumer: Consumer) -> None:
+        """Between two reads; for those that ask more of a topic."""
 
     def _begin(self, consumer: Consumer) -> set[int]:
         while not self._closing.is_set():
@@ -94,7 +128,8 @@ class TopicFollower:
                 log.warning("follower", topic=self._topic, error=error.args[0].name())
                 partitions = set()
             if partitions:
-                consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in partitions])
+                starts = {number: self._reached.get(number, OFFSET_BEGINNING) for number in partitions}
+                consumer.assign([TopicPartition(self._topic, number, start) for number, start in starts.items()])
                 return partitions
             self._closing.wait(RETRY_S)
         return set()
@@ -105,8 +140,10 @@ class TopicFollower:
             fault = message.error()
             if fault is None:
                 entries.append(_entry(message))
+                self._reached[entries[-1].partition] = entries[-1].offset + 1
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
                 open_places.discard(message.partition() or 0)
+                self._reached[message.partition() or 0] = message.offset() or 0
             else:
                 log.warning("follower", topic=self._topic, error=fault.name())
         if self._loop.is_closed():
@@ -121,14 +158,22 @@ class TopicFollower:
             self._on_entry(entry)
 
 
+def _next(consumer: Consumer) -> list[Message]:
+    """What has come, at once: `consume` alone would wait for a whole batch until its time is over."""
+    first = consumer.poll(POLL_S)
+    return [] if first is None else [first, *consumer.consume(BATCH, 0)]
+
+
 def _entry(message: Message) -> Entry:
     key, value = message.key(), message.value()
+    kind, timestamp_ms = message.timestamp()
     return Entry(
         key=key.encode() if isinstance(key, str) else key,
         value=value.encode() if isinstance(value, str) else value,
         partition=message.partition() or 0,
         offset=message.offset() or 0,
-        timestamp_ms=message.timestamp()[1],
+        timestamp_ms=timestamp_ms,
+        broker_time=kind == TIMESTAMP_LOG_APPEND_TIME,
     )
 
 

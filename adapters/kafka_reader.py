@@ -24,11 +24,11 @@ class TopicReader:
         self._timeout = timeout
         self._consumer = Consumer(
             {
+                "isolation.level": "read_committed",
                 **config,
                 "group.id": "comcenter.reader",  # librdkafka wants one; nothing is ever committed under it
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
             }
         )

@@ -37,6 +37,7 @@ METRICS: Final[Mapping[str, Row]] = {
     "comcenter_event_age": Row("histogram", "From append to the end of the first step.", "s"),
     "comcenter_provider": Row("histogram", "A provider's answer, by channel.", "s"),
     "comcenter_http": Row("histogram", "HTTP requests, by route and status.", "s"),
+    "comcenter_control_ignored": Row("counter", "Records of comms.control that were not obeyed, by reason."),
     "comcenter_mode": Row("gauge", "1 for the effective mode."),
     "comcenter_flag": Row("gauge", "1 for a flag that is on."),
     "comcenter_held": Row("gauge", "Held topics, by reason."),

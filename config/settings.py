@@ -58,8 +58,12 @@ class Settings(BaseSettings):
     # Flags
     disable_send: bool = _row("Nothing leaves the house.", default=True)
     promo_sends: bool = _row("Promotional messages may go out.", default=False)
+    promo_share: Share = _row("The part of the cap set aside for promotional messages while they may go out.", 0.2)
     retries_enabled: bool = _row("Transient failures are tried again; off: given up at the first.", default=True)
     rate_limit_enabled: bool = _row("The cap binds; inside the window it can't be turned off.", default=True)
+    rate_limit_per_minute: Count = _row(
+        "Provider calls begun in any 60 s, over the whole fleet; 10 at most inside the window.", 10
+    )
     ab_testing: bool = _row("Reported; there is one variant of each template so far.", default=False)
 
     # Kafka
@@ -140,11 +144,20 @@ class Settings(BaseSettings):
         "How often the oldest dead letter is looked at; what is told of it counts down in between.", 60.0, "s"
     )
 
-    # Fleet
-    rate_limit_per_minute: Count = _row(
-        "Calls begun in any 60 s, over the whole fleet and both categories.", 10, "calls"
+    # Control
+    operators_file: FilePath = _row("Who may order, and with which keys.", HERE / "operators.toml")
+    control_signing_key_file: FilePath | None = _row(
+        "Your private key, PEM, for the commands that order; its public half stands in the operators file.", None
     )
-    promo_share: Share = _row("What part of it is set aside for promotional messages while PROMO_SENDS is on.", 0.2)
+    control_fresh_for: Seconds = _row(
+        "Dispatch is held when the topic of orders was not confirmed read to its end for so long.", 1.0, "s"
+    )
+    control_confirm_every: Seconds = _row("How often the broker is asked where that end is.", 0.25, "s")
+    control_answer_within: Seconds = _row(
+        "How long a command waits until every worker has applied its order.", 10.0, "s"
+    )
+
+    # Fleet
     rate_window: Seconds = _row("The length of the cap's window; tests shorten it.", 60.0, "s")
     dispatch_concurrency: Count = _row(
         "Calls that one partition's owner may have running; as many may be parked at a kill.", 5
@@ -197,30 +210,37 @@ def load(*, for_worker: bool = False, overrides: Mapping[str, Any] | None = None
 
 
 def _conflicts(s: Settings) -> list[str]:
-    problems = _oauth_conflicts(s)
-    if s.kafka_security_protocol.startswith("SASL") and not (s.kafka_sasl_username and s.kafka_sasl_password):
-        problems.append("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…")
-    if s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout:
-        problems.append("KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT")
-    if s.drain_timeout >= s.shutdown_timeout:
-        problems.append("DRAIN_TIMEOUT: must be below SHUTDOWN_TIMEOUT")
-    if not s.jwks_cool_down <= s.jwks_refresh_every < s.gate1_fresh_for:
-        problems.append("JWKS_REFRESH_EVERY: must not be below JWKS_COOL_DOWN, and below GATE1_FRESH_FOR")
-    if s.jwks_record_every * 2 > s.jwks_max_age:
-        problems.append(
-            "JWKS_RECORD_EVERY: must be at most half of JWKS_MAX_AGE, or the memory of keys is always too old"
-        )
-    if s.jwks_kept_for < RECORD_LIVES_S:
-        problems.append(
-            f"JWKS_KEPT_FOR: must be at least {RECORD_LIVES_S}, as long as a record may live and be redriven"
-        )
-    if s.gate1_probe_every >= s.gate1_fresh_for:
-        problems.append("GATE1_PROBE_EVERY: must be below GATE1_FRESH_FOR, or gate 1 turns RED between two probes")
-    if s.breaker_min_sample > s.breaker_window:
-        problems.append("BREAKER_MIN_SAMPLE: must not be above BREAKER_WINDOW, or no ratio is ever judged")
-    if s.dispatch_max_poll_interval < s.kafka_session_timeout:
-        problems.append("DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT")
-    return problems
+    """What two settings say against each other: each row is a fault and what to change."""
+    sasl_lacks = s.kafka_security_protocol.startswith("SASL") and not (s.kafka_sasl_username and s.kafka_sasl_password)
+    rows = {
+        "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: required with KAFKA_SECURITY_PROTOCOL=SASL_…": sasl_lacks,
+        "KAFKA_HEARTBEAT_INTERVAL: must be at most a third of KAFKA_SESSION_TIMEOUT": (
+            s.kafka_heartbeat_interval * 3 > s.kafka_session_timeout
+        ),
+        "DISPATCH_MAX_POLL_INTERVAL: must not be below KAFKA_SESSION_TIMEOUT": (
+            s.dispatch_max_poll_interval < s.kafka_session_timeout
+        ),
+        "DRAIN_TIMEOUT: must be below SHUTDOWN_TIMEOUT": s.drain_timeout >= s.shutdown_timeout,
+        "CONTROL_CONFIRM_EVERY: must be at most half of CONTROL_FRESH_FOR": (
+            s.control_confirm_every * 2 > s.control_fresh_for
+        ),
+        "JWKS_REFRESH_EVERY: must not be below JWKS_COOL_DOWN, and below GATE1_FRESH_FOR": (
+            not s.jwks_cool_down <= s.jwks_refresh_every < s.gate1_fresh_for
+        ),
+        "JWKS_RECORD_EVERY: must be at most half of JWKS_MAX_AGE, or the memory of keys is always too old": (
+            s.jwks_record_every * 2 > s.jwks_max_age
+        ),
+        f"JWKS_KEPT_FOR: must be at least {RECORD_LIVES_S}, as long as a record may live and be redriven": (
+            s.jwks_kept_for < RECORD_LIVES_S
+        ),
+        "GATE1_PROBE_EVERY: must be below GATE1_FRESH_FOR, or gate 1 turns RED between two probes": (
+            s.gate1_probe_every >= s.gate1_fresh_for
+        ),
+        "BREAKER_MIN_SAMPLE: must not be above BREAKER_WINDOW, or no ratio is ever judged": (
+            s.breaker_min_sample > s.breaker_window
+        ),
+    }
+    return _oauth_conflicts(s) + [line for line, wrong in rows.items() if wrong]
 
 
 def _oauth_conflicts(s: Settings) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import faust.streams
 from confluent_kafka.admin import AdminClient
@@ -30,15 +31,16 @@ from streams.core.ingest import IngestRules
 from streams.core.messages import Mode
 from streams.core.ports import Sender
 from streams.core.render import Renderer
+from streams.core.switches import Setting
 from streams.counting import Counting
 from streams.dispatcher import Dispatcher
 from streams.gate import Gate1
 from streams.health import Health
-from streams.heart import Heart
+from streams.heart import Heart, Pulse
 from streams.holds import Holds
 from streams.intake import Intake
 from streams.ledger import Ledger
-from streams.modes import conditions_clock, mode_clock
+from streams.modes import conditions_clock, flags_clock, mode_clock, units_clock
 from streams.owner import Owner
 from streams.publisher import Publisher
 from streams.samples import agents_samples, dispatcher_samples
@@ -48,6 +50,7 @@ from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
 from streams.web.server import build as build_site
+from streams.wiring.control import Control, new_control
 from streams.wiring.dead_letters import Breaking, new_breaking, oldest_dead_letter
 from streams.wiring.dispatch import DispatchParts, new_dispatchers
 from streams.wiring.gauges import expose, expose_oldest
@@ -81,6 +84,7 @@ class Worker:
     trust: Trust
     breaking: Breaking
     oldest: OldestRecord
+    control: Control
     intake: Intake
     heart: Heart
     writer: TopicWriter
@@ -106,11 +110,13 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     holds, metrics = Holds(), Metrics()
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
     trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
-    counting, mode = Counting(metrics), mode_clock(settings)
+    counting = Counting(metrics)
+    table = topics.table(row.service for row in rows)
+    control = new_control(settings, bootstrap, topics.inbound_of(table), holds, counting.order_ignored)
+    mode = mode_clock(settings, control.state)
     for_agents = new_publisher(settings, bootstrap, parts.publisher)
     publishers = (for_agents,)
     topology = parts.topology(new_topology(trust.rules, counting, mode))
-    table = topics.table(row.service for row in rows)
     breaking = new_breaking(settings, bootstrap, topics.inbound_of(table), writer, holds, parts.breakers)
     intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply, breakers=breaking.breakers)
     breaking.breakers.on_release = intake.look
@@ -123,10 +129,11 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         bootstrap,
         DispatchParts(
             senders=(parts.senders or senders_of)(settings),
-            conditions=conditions_clock(settings, mode, holds),
+            conditions=conditions_clock(settings, mode, control.state, holds),
+            units=units_clock(settings, control.state),
             templates=templates.load(),
             observer=counting,
-            look=gate.apply,
+            look=lambda: look(gate, control),
             owner=parts.owner,
             ledger=parts.ledger,
         ),
@@ -142,8 +149,11 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     site = Site(health=health, telemetry=metrics, base_url=settings.app_base_url, latency=Latency())
     admin = topic_admin(settings, bootstrap, admin_client)
     oldest = oldest_dead_letter(settings, bootstrap, admin)
-    expose(metrics, settings, mode, gate, holds, publishers)
     expose_oldest(metrics, oldest.seconds_left)
+    expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
+    heart = Heart(settings, writer, Pulse(mode=mode, gate=gate.state, holds=holds, orders=control.reader))
+    let_go = partial(release_breakers, control, breaking)
+    control.reader.on_change.extend([control.switches.apply, let_go, heart.say])
     return Worker(
         settings=settings,
         app=app,
@@ -152,8 +162,9 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         trust=trust,
         breaking=breaking,
         oldest=oldest,
+        control=control,
         intake=intake,
-        heart=Heart(settings, writer, mode, gate.state, holds),
+        heart=heart,
         writer=writer,
         holds=holds,
         probe=probe,
@@ -168,6 +179,18 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         metrics=metrics,
         mode=mode,
     )
+
+
+def look(gate: Gate1, control: Control) -> None:
+    """Set the holds by what is true now."""
+    gate.apply()
+    control.switches.apply()
+
+
+def release_breakers(control: Control, breaking: Breaking) -> None:
+    """Breakers that an operator let go, on replay too: an order counts for what opened before it."""
+    for order in control.state().standing(Setting.BREAKER, int(time.time() * 1000)):
+        breaking.breakers.release(str(order.value), at_ms=order.appended_ms)
 
 
 def new_topology(tokens: token.TokenRules, counting: Counting, mode: Callable[[], EffectiveMode]) -> Topology:

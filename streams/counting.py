@@ -60,6 +60,10 @@ class Counting:
         """A provider answered, or its deadline ran out."""
         self._metrics.observe("comcenter_provider", seconds, channel=channel)
 
+    def order_ignored(self, reason: str) -> None:
+        """A record of ``comms.control`` was not obeyed."""
+        self._metrics.count("comcenter_control_ignored", reason=reason)
+
     def _dead_lettered(self, stage: Stage, record: Record, rejected: Rejected) -> None:
         self._metrics.count("comcenter_dead_letters", stage=stage, reason=rejected.reason)
         log.info(

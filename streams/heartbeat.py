@@ -7,7 +7,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -33,6 +33,15 @@ class WorkerState:
     gate1_why: str
     gate1_since_ms: int
     holds: Mapping[str, list[str]]
+    # A worker of an earlier release doesn't say these.
+    control_offset: int = 0
+    """The offset after the last order that it has applied."""
+    control_obeyed: int = 0
+    """How many of the records before it were orders, by its operators."""
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    flags_from: Mapping[str, str] = field(default_factory=dict)
+    """Who made each flag what it is: environment, control or window."""
+    rate_limit_per_minute: int = 0
 
     def encode(self) -> bytes:
         """As it stands on the topic."""

@@ -35,6 +35,7 @@ RECEIPTS: Final = "comms.receipts"
 BREAKERS: Final = "comms.breakers"
 KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
+CONTROL: Final = "comms.control"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 LEDGER: Final = {"transactional": "comms.ledger.transactional", "promotional": "comms.ledger.promotional"}
@@ -52,6 +53,7 @@ class Key(StrEnum):
     ISSUER_KEY = "issuer and kid"
     WORKER = "worker"
     DISPATCH = "dispatch id"
+    SCOPE = "scope"
 
 
 OF_EVENTS: Final = frozenset({Key.RECIPIENT, Key.EVENT, Key.ORIGINAL})
@@ -158,6 +160,10 @@ OWN: Final = (
     # Read by every worker from the beginning, so they stay small: the last record of each key is all that counts.
     Topic(
         name=KEYS, key=Key.ISSUER_KEY, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=24 * HOUR_MS
+    ),
+    # Every order that was ever given, in order: never compacted, since the order of events is the audit trail.
+    Topic(
+        name=CONTROL, key=Key.SCOPE, partitions=1, retention_ms=FOREVER, clock=Clock.BROKER, max_bytes=MIB, fixed=True
     ),
     Topic(name=WORKERS, key=Key.WORKER, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=HOUR_MS),
 )

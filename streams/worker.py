@@ -25,6 +25,7 @@ OK: Final = 0
 CRASHED: Final = 1
 CANNOT_START: Final = 102
 LOOK_EVERY_S: Final = 0.5
+REMIND_EVERY_S: Final = 10.0
 
 
 class CannotStartError(RuntimeError):
@@ -42,8 +43,8 @@ async def run(worker: Worker) -> int:
         if not await either(asyncio.to_thread(require_topics, worker), stop):
             return OK
         await listen(worker)
-        for recall in (recall_keys, recall_breakers):
-            if not await either(recall(worker), stop):
+        for ready in (read_orders, recall_keys, recall_breakers):
+            if not await either(ready(worker), stop):
                 return OK
     except (CannotStartError, BrokerUnavailableError) as error:
         log.error("cannot_start", why=str(error))
@@ -101,6 +102,12 @@ def require_topics(worker: Worker) -> None:
         raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
 
 
+async def read_orders(worker: Worker) -> None:
+    """Read what was ordered before anything else is read: a pause holds from the first record on."""
+    worker.control.follower.start()
+    await worker.control.reader.read_to_end(remind_every=REMIND_EVERY_S)
+
+
 async def recall_keys(worker: Worker) -> None:
     """Read what is remembered of keys, so that a start during an outage can verify.
 
@@ -133,6 +140,8 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
         publisher.start()
     trust = worker.trust
     trust.gate.apply()
+    control = worker.control
+    control.switches.apply()
     for dispatcher in worker.dispatchers:
         worker.app.add_dependency(dispatcher)
     running = Running(
@@ -142,6 +151,7 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             asyncio.ensure_future(worker.probe.run()),
             asyncio.ensure_future(worker.heart.beat()),
             asyncio.ensure_future(worker.oldest.run()),
+            asyncio.ensure_future(control.switches.keep(lambda: control.follower.alive)),
         ),
         starting=asyncio.ensure_future(_start(worker)),
     )
@@ -173,6 +183,7 @@ async def _stop(worker: Worker, running: Running) -> None:
     await asyncio.gather(*running.background, running.starting, return_exceptions=True)
     await worker.trust.memory.stop()
     await worker.breaking.memory.stop()
+    await worker.control.follower.stop()
     await asyncio.to_thread(worker.writer.close, 1.0)
     await worker.listener.stop()
     worker.metrics.close()

@@ -12,12 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from schemas import registry
 from streams import templates
+from streams.core.control import Order
+from streams.core.control_token import Operator
 from streams.core.ingest import IngestRules
 from streams.core.keyring import Arrival, NoKey
 from streams.core.keys import Key, KeySet, parse
 from streams.core.messages import Category, Message, Mode, RenderOrder, Route, dispatch_id
 from streams.core.records import Headers, Record
+from streams.core.scope import ALL
 from streams.core.signing import PrivateKey, algorithm, public_jwk
+from streams.core.switches import Setting
 from streams.core.templates import Templates
 from streams.core.token import Producer, TokenRules
 
@@ -197,3 +201,50 @@ def message(**changes: Any) -> Message:
         "parts": {"subject": "Hello", "text": "Hello Ben\n", "html": "<p>Hello Ben</p>\n"},
     }
     return Message(**(made | changes))
+
+
+OPERATOR = "nora"
+
+
+@cache
+def operators() -> dict[str, Operator]:
+    """``nora`` and ``omar`` may order; each has a key ``op`` of their own."""
+    return {name: Operator(parse(jwks({"op": private_key("EdDSA", name)}))) for name in (OPERATOR, "omar")}
+
+
+def order_body(**changes: Any) -> dict[str, Any]:
+    """The claims of an order, valid at `NOW_S`; None removes a claim."""
+    made = {
+        "iss": OPERATOR,
+        "aud": "auto_com_center",
+        "roles": ["Operator"],
+        "iat": NOW_S,
+        "exp": NOW_S + 300,
+        "jti": "order-1",
+        "scope": "all",
+        "setting": "DISABLE_SEND",
+        "value": True,
+        "reason": "a bad night",
+    }
+    return {name: value for name, value in (made | changes).items() if value is not None}
+
+
+def order_token(body: Mapping[str, Any] | None = None, *, signer: str = OPERATOR, **header: Any) -> bytes:
+    """A signed order; ``signer`` is whose key it is signed with."""
+    members = {"kid": "op", "typ": "control+jwt", **header}
+    return token(order_body() if body is None else body, key=private_key("EdDSA", signer), header=members)
+
+
+def obeyed(**changes: Any) -> Order:
+    """An order as it was obeyed, appended at `NOW_S`."""
+    made: dict[str, Any] = {
+        "scope": ALL,
+        "setting": Setting.DISABLE_SEND,
+        "value": True,
+        "reason": "a bad night",
+        "operator": OPERATOR,
+        "jti": "order-1",
+        "appended_ms": NOW_S * 1000,
+        "offset": 0,
+    }
+    return Order(**(made | changes))

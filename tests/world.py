@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from adapters.kafka_reader import TopicReader
 from adapters.processes import ServerProcess, free_ports
@@ -34,6 +35,7 @@ from streams.wiring.kafka import topic_admin
 ISSUER = "scholarship_agent"
 AUTH = "scholar_auth"
 KID = "test-1"
+OPERATOR = "nora"
 INBOUND = f"events.{ISSUER}"
 SHORT = {
     # All durations are settings; tests divide them.
@@ -118,6 +120,7 @@ class Centre:
     auth_kind: type[AuthServer] = AuthServer
     auth: AuthServer | None = None
     oauth: dict[str, str] = field(default_factory=dict)
+    operator: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     def set_up(self) -> Centre:
         """Keys, producers file and topics."""
@@ -128,12 +131,21 @@ class Centre:
             source = f"{self.key_url}/{issuer}/jwks.json" if self.key_url else f"{issuer}.json"
             tables.append(f'[{issuer}]\nservice = "{issuer}"\ntypes = {types!r}\njwks = "{source}"\n')
         (self.folder / "producers.toml").write_text("\n".join(tables), "utf-8")
+        self._write_operator()
         if self.auth is None:
             self.start_auth()
         assert self.auth is not None
         self.oauth = self.auth.environment()
         topic_admin(self.settings(), self.bootstrap).apply(topics.table([ISSUER, AUTH]))
         return self
+
+    def _write_operator(self) -> None:
+        """One operator, and their private key for the commands that order."""
+        document = orjson.dumps({"keys": [signing.public_jwk(self.operator, kid=KID)]})
+        (self.folder / f"{OPERATOR}.json").write_bytes(document)
+        (self.folder / "operators.toml").write_text(f'[{OPERATOR}]\njwks = "{OPERATOR}.json"\n', "utf-8")
+        pem = self.operator.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.folder / "operator.pem").write_bytes(pem)
 
     def start_auth(self, port: int = 0) -> AuthServer:
         """Start the auth service, for gate 1 and for those who want their keys from a server."""
@@ -162,6 +174,8 @@ class Centre:
             "KAFKA_BOOTSTRAP": self.through or self.bootstrap,
             "TOPIC_PREFIX": self.prefix,
             "PRODUCERS_FILE": str(self.folder / "producers.toml"),
+            "OPERATORS_FILE": str(self.folder / "operators.toml"),
+            "CONTROL_SIGNING_KEY_FILE": str(self.folder / "operator.pem"),
             **self.extra,
             **changes,
         }

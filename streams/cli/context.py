@@ -55,9 +55,9 @@ def producers_of(settings: Settings) -> dict[str, Producer]:
     return {row.issuer: producer_of(row) for row in producer_rows(settings)}
 
 
-def parse_hours(text: str) -> float:
+def parse_hours(text: str, option: str = "--since") -> float:
     """``90m``, ``24h``, ``3d`` or a number of hours, as hours; or the end of the command."""
     found = _SPAN.fullmatch(text.strip())
     if found is None or float(found[1]) == 0:
-        fail(f"--since {text}: a number and one of s, m, h, d, such as 90m or 24h", Exit.USAGE)
+        fail(f"{option} {text}: a number and one of s, m, h, d, such as 90m or 24h", Exit.USAGE)
     return float(found[1]) * _HOURS[found[2]]

@@ -96,7 +96,8 @@ def _tell(world: World, say: Callable[[str], None], begun: float, *, show_files:
 
 def _stay_up(world: World, say: Callable[[str], None]) -> None:
     places = world.places
-    exports = ("KAFKA_BOOTSTRAP", "PRODUCERS_FILE", "ENVIRONMENT", "TOPIC_PREFIX")
+    files = ("PRODUCERS_FILE", "OPERATORS_FILE", "CONTROL_SIGNING_KEY_FILE")
+    exports = ("KAFKA_BOOTSTRAP", *files, "ENVIRONMENT", "TOPIC_PREFIX")
     settings = " ".join(f"{name}={world.environment[name]}" for name in exports if name in world.environment)
     signing = f"--issuer {ISSUER} --kid {KID} --key {places.key(ISSUER)}"
     say(f"""
@@ -105,6 +106,8 @@ The centre stays up. In another terminal, in this folder:
   export PATH="$PWD/.venv/bin:$PATH" {settings}
   comcenter event new new_match | comcenter event sign {signing} | comcenter event send
   comcenter explain EVENT_ID        # the id that `send` printed
+  comcenter flags set DISABLE_SEND true --reason "to see it"     # the kill switch
+  comcenter release all --reason "seen" --yes
 
 rendered messages  {places.outbox}
 worker's log       {places.log}

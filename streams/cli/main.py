@@ -13,7 +13,9 @@ from streams.cli import (
     demo_command,
     event_command,
     explain_command,
+    flags_command,
     gate_command,
+    hold_commands,
     run_command,
     schema_command,
     topics_command,
@@ -31,6 +33,11 @@ app.command("demo")(demo_command.demo)
 app.add_typer(event_command.app, name="event")
 app.command("explain")(explain_command.explain)
 app.command("gate")(gate_command.gate)
+app.add_typer(flags_command.app, name="flags")
+app.command("pause")(hold_commands.pause)
+app.command("resume")(hold_commands.resume)
+app.command("release")(hold_commands.release)
+app.command("recall")(hold_commands.recall)
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schema_command.app, name="schema")
 

@@ -40,6 +40,11 @@ class EffectiveMode:
     why: str = ""
 
 
+def inside_window(*, production: bool, launched_at_s: float | None, now_s: float) -> bool:
+    """Whether the guardrails of the first 48 hours bind; before the launch they do, too."""
+    return production and (launched_at_s is None or now_s < launched_at_s + WINDOW_S)
+
+
 def effective_mode(
     *, asked: Mode, flags: Flags, production: bool, launched_at_s: float | None, now_s: float
 ) -> EffectiveMode:

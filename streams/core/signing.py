@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from streams.core.keys import MIN_RSA_BITS
+from streams.core.keys import MIN_RSA_BITS, KeySet
 from streams.core.token import AUDIENCE, EVENT_TYPE, MAX_LIFETIME_S, ROLE
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 DEFAULT_LIFETIME_S: Final = 300
+_PUBLIC_MEMBERS: Final = ("kty", "crv", "x", "y", "n", "e")
 
 
 class SigningError(ValueError):
@@ -42,9 +43,9 @@ def claims(
     }
 
 
-def sign(body: Mapping[str, Any], key: PrivateKey, *, kid: str) -> str:
+def sign(body: Mapping[str, Any], key: PrivateKey, *, kid: str, token_type: str = EVENT_TYPE) -> str:
     """The compact JWS of ``body``; the algorithm follows from the key."""
-    return jwt.encode(dict(body), key, algorithm=algorithm(key), headers={"kid": kid, "typ": EVENT_TYPE})
+    return jwt.encode(dict(body), key, algorithm=algorithm(key), headers={"kid": kid, "typ": token_type})
 
 
 def algorithm(key: PrivateKey) -> str:
@@ -75,6 +76,13 @@ def read_key(pem: bytes) -> PrivateKey:
     if isinstance(key, RSAPrivateKey) and key.key_size < MIN_RSA_BITS:
         raise SigningError(f"an RSA key that signs events has at least {MIN_RSA_BITS} bits")
     return key
+
+
+def kid_in(keys: KeySet, key: PrivateKey) -> str | None:
+    """Under which name a key set has the public half of ``key``; None if it hasn't."""
+    members = public_jwk(key, kid="")
+    public = {name: members[name] for name in _PUBLIC_MEMBERS if name in members}
+    return next((kid for kid, one in keys.keys.items() if public.items() <= one.document.items()), None)
 
 
 def public_jwk(key: PrivateKey, *, kid: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -24,12 +26,13 @@ from config import settings as config
 from config.producers import GATE1_SERVICE
 from schemas import registry
 from streams import topics
-from streams.core.signing import PrivateKey
+from streams.core.signing import PrivateKey, public_jwk
 from streams.demo.auth_server import AuthServer, AuthService
 from streams.demo.events import ISSUER, KID
 from streams.demo.sink import MailSink
 from streams.wiring.kafka import topic_admin
 
+OPERATOR: Final = "demo-operator"
 EXTERNAL_PREFIX: Final = "demo."
 """Put before topics and groups on a cluster that isn't ours alone."""
 READY_S: Final = 60.0
@@ -72,6 +75,11 @@ class Places:
         return self.folder / f"{issuer}.pem"
 
     @property
+    def operators(self) -> Path:
+        """The operators file."""
+        return self.folder / "operators.toml"
+
+    @property
     def producers(self) -> Path:
         """The producers file."""
         return self.folder / "producers.toml"
@@ -109,6 +117,7 @@ class World:
         self.places.outbox.mkdir()
         self._start_broker()
         self._start_auth_server()
+        self._write_operator()
         sink = self._stack.enter_context(MailSink(self.places.outbox))
         self.environment["SMTP_URL"] = sink.url
         self.settings = config.load(overrides={name.lower(): value for name, value in self.environment.items()})
@@ -131,9 +140,7 @@ class World:
         keys = {issuer: generate_private_key(65537, 2048) for issuer in (ISSUER, GATE1_SERVICE)}
         self.key = keys[ISSUER]
         for issuer, key in keys.items():
-            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            self.places.key(issuer).touch(mode=0o600)
-            self.places.key(issuer).write_bytes(pem)
+            self._write_key(issuer, key)
         service = AuthService({issuer: {KID: key} for issuer, key in keys.items()})
         server = self._stack.enter_context(AuthServer(service))
         self.environment.update(server.environment())
@@ -144,6 +151,20 @@ class World:
         )
         self.places.producers.write_text("\n".join(tables), "utf-8")
         self.environment["PRODUCERS_FILE"] = str(self.places.producers)
+
+    def _write_operator(self) -> None:
+        """One who may order, with a key for the commands."""
+        key = Ed25519PrivateKey.generate()
+        self._write_key(OPERATOR, key)
+        public = public_jwk(key, kid=KID)
+        inline = ", ".join(f"{name} = {json.dumps(member)}" for name, member in public.items())
+        self.places.operators.write_text(f"[{OPERATOR}]\nkey = {{ {inline} }}\n", "utf-8")
+        self.environment["OPERATORS_FILE"] = str(self.places.operators)
+        self.environment["CONTROL_SIGNING_KEY_FILE"] = str(self.places.key(OPERATOR))
+
+    def _write_key(self, name: str, key: PrivateKey) -> None:
+        self.places.key(name).touch(mode=0o600)
+        self.places.key(name).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
     def _start_worker(self) -> None:
         port = self._port or free_ports(1)[0]

@@ -20,7 +20,6 @@ from streams.core.templates import Templates
 from streams.desk import Desk, DispatchObserver
 from streams.dispatcher import Dispatcher, Reading
 from streams.ledger import Ledger
-from streams.modes import units_clock
 from streams.owner import Limits, Owner
 from streams.wiring.kafka import group_of
 
@@ -31,6 +30,7 @@ class DispatchParts:
 
     senders: Mapping[str, Sender]
     conditions: Callable[[Category], Conditions]
+    units: Callable[[Category, int], int]
     templates: Templates
     observer: DispatchObserver
     look: Callable[[], None]
@@ -51,7 +51,7 @@ def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts
         category=category,
         senders=parts.senders,
         conditions=partial(parts.conditions, category),
-        units=units_clock(settings, category),
+        units=partial(parts.units, category),
         templates=parts.templates.by_name,
         observer=parts.observer,
         random=SystemRandom(),

@@ -189,7 +189,8 @@ def test_the_table_of_topics_is_the_one_of_the_code() -> None:
 def row(topic: topics.Topic) -> str:
     """A topic as the contract shows it."""
     hours = topic.retention_ms // topics.HOUR_MS
-    retention = "compact" if topic.cleanup == "compact" else "72 h" if hours == 72 else f"{hours // 24} d"
+    kept = {72: "72 h", -1: "compact" if topic.cleanup == "compact" else "unlimited"}
+    retention = kept.get(hours, f"{hours // 24} d")
     partitions = f"{topic.partitions}, fixed" if topic.fixed else str(topic.partitions)
     size = f"{topic.max_bytes // topics.MIB} MiB"
     return f"| `{topic.name}` | {topic.key} | {partitions} | {retention} | {topic.clock} | {size} |"
