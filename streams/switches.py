@@ -56,7 +56,7 @@ class Switches:
         self._stages = stages
         self._fresh_for = fresh_for
         self._now = now
-        self._fresh = True
+        self._fresh = False
 
     def apply(self) -> None:
         """Each topic of a stage is held for each reason that stops the stage, and for no other of ours."""
@@ -77,7 +77,7 @@ class Switches:
         fresh = self._orders.fresh(self._fresh_for)
         if fresh is not self._fresh:
             self._fresh = fresh
-            log.warning("control", confirmed=fresh, dispatch_held=not fresh)
+            (log.info if fresh else log.warning)("control", confirmed=fresh)
         return fresh
 
     async def keep(self, alive: Callable[[], bool]) -> None:

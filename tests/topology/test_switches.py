@@ -94,6 +94,19 @@ def test_a_confirmation_that_has_grown_old_holds_dispatch(age: float, held: set[
     assert desk.held(CONTROL_UNREAD) == held
 
 
+def test_each_time_that_orders_become_uncertain_or_certain_is_told_once() -> None:
+    desk = Desk()
+    with capture_logs() as logs:
+        desk.switches.apply()  # at start nothing was ever certain
+        desk.read()
+        desk.clock.now += 5
+        desk.switches.apply()
+        desk.switches.apply()
+        desk.read()
+    told = [(line["log_level"], line["confirmed"]) for line in logs if line["event"] == "control"]
+    assert told == [("info", True), ("warning", False), ("info", True)]
+
+
 def test_a_late_answer_does_not_make_a_confirmation_older() -> None:
     desk = Desk().read()
     desk.reader.confirmed(desk.clock.now - 5)
