@@ -129,7 +129,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         bootstrap,
         DispatchParts(
             senders=(parts.senders or senders_of)(settings),
-            conditions=conditions_clock(settings, mode, control.state, holds),
+            conditions=conditions_clock(settings, mode, control.state, holds, orders_known=control.fresh),
             units=units_clock(settings, control.state),
             templates=templates.load(),
             observer=counting,

@@ -108,17 +108,31 @@ class Ordered:
 
 
 def conditions_clock(
-    settings: Settings, mode: Callable[[], EffectiveMode], control: Control, holds: Holds
+    settings: Settings,
+    mode: Callable[[], EffectiveMode],
+    control: Control,
+    holds: Holds,
+    *,
+    orders_known: Callable[[], bool] = lambda: True,
 ) -> Callable[[Category], Conditions]:
-    """What the gate looks at, asked anew for each message."""
+    """What the gate looks at, asked anew for each message.
+
+    Whether every order is known is asked right here, too, so that a process that was stopped and goes on calls nobody
+    before it has looked.
+    """
     flags = flags_clock(settings, control)
-    return lambda category: Conditions(
-        mode=mode().mode,
-        flags=flags(),
-        now_s=time.time(),
-        stopped=stopped(holds, topics.DISPATCH[category]),
-        orders=Ordered(control()),
-    )
+
+    def conditions(category: Category) -> Conditions:
+        unread = () if orders_known() else (Hold.CONTROL_UNREAD,)
+        return Conditions(
+            mode=mode().mode,
+            flags=flags(),
+            now_s=time.time(),
+            stopped=(*stopped(holds, topics.DISPATCH[category]), *unread),
+            orders=Ordered(control()),
+        )
+
+    return conditions
 
 
 def stopped(holds: Holds, topic: str) -> tuple[Hold, ...]:

@@ -32,6 +32,12 @@ class Control:
     follower: ConfirmedFollower
     switches: Switches
 
+    fresh_for: float
+
+    def fresh(self) -> bool:
+        """Whether every order is known, as confirmed within the last ``fresh_for`` seconds."""
+        return self.reader.fresh(self.fresh_for)
+
     def state(self) -> ControlState:
         """What was ordered so far."""
         return self.reader.state
@@ -61,6 +67,7 @@ def new_control(
             listener,
             every=settings.control_confirm_every,
         ),
+        fresh_for=settings.control_fresh_for,
         switches=Switches(reader, holds, stages(inbound), fresh_for=settings.control_fresh_for),
     )
 
