@@ -49,9 +49,10 @@ class _Taken:
 
 @dataclass(slots=True)
 class _Batch:
-    """Turns that are taken together: calls to be claimed, and what is finished without one."""
+    """Turns that are taken together: calls to be claimed, what is finished without one, what is left for later."""
 
     calls: list[tuple[_Taken, Turn]] = field(default_factory=list)
+    left: list[tuple[_Taken, Turn]] = field(default_factory=list)
     finished: list[tuple[_Taken, Settled]] = field(default_factory=list)
     identities: set[str] = field(default_factory=set)
 
@@ -153,17 +154,18 @@ class Owner:
 
     async def _turn(self, batch: _Batch, commit: Callable[[Mapping[str, int]], Commit]) -> None:
         begun = await self._claim(batch) if batch.calls else []
+        # Nothing may come between the second look and the calls: what is released is written with the outcomes.
         deliveries = await asyncio.gather(*(self._desk.send(turn.message) for _, turn in begun))
         ended = list(batch.finished)
         for (taken, turn), delivery in zip(begun, deliveries, strict=True):
             ended.append((taken, self._desk.after_call(turn, delivery)))
-        await self._settle(ended, commit)
+        await self._settle(ended, batch.left, commit)
 
     async def _claim(self, batch: _Batch) -> list[tuple[_Taken, Turn]]:
-        """Write the INTENTs, then look again: what may not be called now is released, or finished without a call."""
+        """Write the INTENTs, then look again: what may not be called now is left, or finished without a call."""
         written_at = self._desk.monotonic()
         await self._post([turn.posting(Standing.INTENT) for _, turn in batch.calls])
-        begun, left = [], []
+        begun = []
         for taken, turn in batch.calls:
             late = self._desk.monotonic() - written_at > self._limits.begin_within
             match Leave() if late or self._stopping else self._desk.again(turn):
@@ -172,21 +174,21 @@ class Owner:
                 case Finish(settled=settled):
                     batch.finished.append((taken, _released(turn, settled)))
                 case Leave():
-                    left.append((taken, turn))
-        if left:
-            await self._post([turn.posting(Standing.RELEASED) for _, turn in left])
-            self._put_back([taken for taken, _ in left])
+                    batch.left.append((taken, turn))
         return begun
 
     async def _settle(
-        self, ended: Sequence[tuple[_Taken, Settled]], commit: Callable[[Mapping[str, int]], Commit]
+        self,
+        ended: Sequence[tuple[_Taken, Settled]],
+        left: Sequence[tuple[_Taken, Turn]],
+        commit: Callable[[Mapping[str, int]], Commit],
     ) -> None:
-        if not ended:
-            return
         postings = [posting for _, settled in ended for posting in settled.postings]
+        postings += [turn.posting(Standing.RELEASED) for _, turn in left]
         emits = [posting.emit for posting in postings] + [emit for _, settled in ended for emit in settled.emits]
         times = await self._ledger.write(emits, commit(self._points([taken for taken, _ in ended])))
         self._note(postings, times)
+        self._put_back([taken for taken, _ in left])
         for taken, settled in ended:
             self.lanes[taken.topic].settle([taken.item.record.offset])
             self._desk.observe(taken.item, settled)
@@ -222,8 +224,8 @@ class Owner:
 
 
 def _released(turn: Turn, settled: Settled) -> Settled:
-    """What ends without a call and leaves the ledger as it is must not leave an INTENT behind."""
-    return settled if settled.postings else replace(settled, postings=(turn.posting(Standing.RELEASED),))
+    """What was claimed and ends without a call: the unit that its INTENT took comes back, and no INTENT stays."""
+    return replace(settled, postings=(turn.posting(Standing.RELEASED), *settled.postings))
 
 
 def _identity(item: Item) -> str:
