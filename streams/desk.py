@@ -16,7 +16,7 @@ from streams.core.messages import Category, Message, Receipt
 from streams.core.plan import Finish, Leave, Plan, after_claim, copy_of, plan
 from streams.core.ports import Delivery, Refused, Sender, Unknown
 from streams.core.reasons import Rejected, Stage
-from streams.core.records import Record
+from streams.core.records import Record, number
 from streams.core.settle import Settled, Turn
 from streams.core.templates import OnUnknown, Template
 from streams.lanes import Item
@@ -82,14 +82,14 @@ class Desk:
         tier = next((t for t in retry.TIERS if topics.RETRY[self.category][t.name] == topic), None)
         if tier is None:
             return None
-        not_before_ms = _number(record, retry.NOT_BEFORE, record.appended_ms)
+        not_before_ms = number(record, retry.NOT_BEFORE, record.appended_ms)
         turn_ms = retry.turn_ms(tier, appended_ms=record.appended_ms, not_before_ms=not_before_ms, scale=self.scale)
         if self.now_ms() < turn_ms:
             return Leave()
         further = retry.hop(now_ms=self.now_ms(), not_before_ms=not_before_ms, scale=self.scale)
         if further is None:
             return None
-        turn = Turn(record=record, message=message, attempt=_number(record, retry.ATTEMPTS, 1))
+        turn = Turn(record=record, message=message, attempt=number(record, retry.ATTEMPTS, 1))
         return Finish(Settled((), (settle.waiting(turn, further, not_before_ms),)))
 
     def again(self, turn: Turn) -> Plan:
@@ -130,8 +130,3 @@ class Desk:
     def _current(self, message: Message) -> str:
         template = self.templates.get(message.route.template)
         return template.version if template is not None else message.route.template_version
-
-
-def _number(record: Record, name: str, otherwise: int) -> int:
-    value = next((value for header, value in reversed(record.headers) if header == name and value), b"")
-    return int(value) if value.isdigit() and len(value) <= len("9999999999999") else otherwise

@@ -12,7 +12,8 @@ from streams.core.ledger import Entry, Standing
 from streams.core.messages import Message, Receipt, State
 from streams.core.ports import Delivered, Delivery, Refused, Unknown
 from streams.core.reasons import Reason, Rejected, Stage, Suppression
-from streams.core.records import Emit, Headers, Record
+from streams.core.records import Emit, Headers, Record, number
+from streams.core.redrive import REDRIVES
 
 HELD_SINCE = "held-since"
 """Header: when it was first set aside, milliseconds since the epoch; moving it round doesn't make it younger."""
@@ -104,6 +105,7 @@ def conflict(turn: Turn, conditions: Conditions) -> Settled:
 
 def unreadable(record: Record, rejected: Rejected, conditions: Conditions) -> Settled:
     """A record that is no message, or one that met a bug."""
+    record = replace(record, redrives=number(record, REDRIVES, 0))
     letter = dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=int(conditions.now_s * 1000))
     return Settled((), (letter,), rejected)
 
@@ -126,12 +128,13 @@ def rerendered(turn: Turn, template_version: str) -> Settled:
     order = turn.message.order(template_version=template_version)
     key = order.route.recipient_id.encode()
     emit = Emit(topic=topics.RENDER, key=key, value=order.encode(), headers=turn.record.trace())
-    return Settled((turn.posting(Standing.SUPERSEDED),), (emit,))
+    before = replace(turn, attempt=turn.attempt - 1)  # this attempt did not begin
+    return Settled((before.posting(Standing.SUPERSEDED),), (emit,))
 
 
 def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
     """The record of a retry, or of one that hops to another tier."""
-    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS)
+    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS, HELD_SINCE, HELD_FOR)
     headers += (
         (retry.NOT_BEFORE, str(not_before_ms).encode()),
         (retry.ATTEMPTS, str(turn.attempt).encode()),
@@ -156,7 +159,10 @@ def _given_up(turn: Turn, standing: Standing, reason: Reason, detail: str, condi
 
 
 def _letter(turn: Turn, rejected: Rejected, conditions: Conditions) -> Emit:
-    record = replace(turn.record, headers=_without(turn.record.headers, retry.NOT_BEFORE, HELD_SINCE, HELD_FOR))
+    """It says of how many calls it knows, so that of two copies that are redriven only one is begun."""
+    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS, HELD_SINCE, HELD_FOR)
+    headers += ((retry.ATTEMPTS, str(turn.attempt).encode()),)
+    record = replace(turn.record, headers=headers, redrives=number(turn.record, REDRIVES, 0))
     failed_at_ms = int(conditions.now_s * 1000)
     return dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=failed_at_ms, attempts=turn.attempt)
 
