@@ -83,7 +83,7 @@ class Owner:
         self.lanes: Mapping[str, Lane] = {topic: Lane(limits.lane) for topic in topics}
         self.table: dict[str, Entry] = {}
         self.ready = False
-        self._ahead_ms = 0
+        self._heard = (0, desk.monotonic())  # a time of the broker's, and when it was heard
         self._woken = asyncio.Event()
         self._stopping = False
 
@@ -123,12 +123,13 @@ class Owner:
 
     def _remember(self, reads: Sequence[Read]) -> None:
         for read in reads:
-            self.table[read.dispatch_id] = read.entry
-            self._count(read.dispatch_id, read.entry, read.at_ms)
+            self._learn(read.dispatch_id, read.entry, read.at_ms)
+        self._hear(max((read.at_ms for read in reads), default=0))
 
     # Choosing: whose turn it is.
 
     def _choose(self) -> _Batch:
+        self._hear(max((item.record.appended_ms for lane in self.lanes.values() if (item := lane.head())), default=0))
         batch, room = _Batch(), self.room()
         for topic, lane in self.lanes.items():
             while len(batch) < TURNS and (item := lane.head()) is not None:
@@ -148,7 +149,13 @@ class Owner:
         return self._window.room(self._desk.units(self.partition), self._broker_ms())
 
     def _broker_ms(self) -> int:
-        return self._desk.now_ms() + self._ahead_ms
+        """It is at least so late at the broker. This worker's clock may be wrong, and must not open the window."""
+        at_ms, heard = self._heard
+        return at_ms + int((self._desk.monotonic() - heard) * 1000)
+
+    def _hear(self, at_ms: int) -> None:
+        if at_ms > self._broker_ms():
+            self._heard = (at_ms, self._desk.monotonic())
 
     # A turn: claim, look again, call, settle.
 
@@ -198,16 +205,17 @@ class Owner:
 
     def _note(self, postings: Sequence[Posting], times: Sequence[int]) -> None:
         for posting, at_ms in zip(postings, times, strict=False):
-            self._ahead_ms = at_ms - self._desk.now_ms()
-            self.table[posting.dispatch_id] = posting.entry
-            self._count(posting.dispatch_id, posting.entry, at_ms)
+            self._heard = (at_ms, self._desk.monotonic())  # the last word, even if the broker's clock was set back
+            self._learn(posting.dispatch_id, posting.entry, at_ms)
 
-    def _count(self, dispatch_id: str, entry: Entry, at_ms: int) -> None:
-        """Keep the window: what spends is counted when it was appended; what surely did not begin is given back."""
+    def _learn(self, dispatch_id: str, entry: Entry, at_ms: int) -> None:
+        """Keep table and window: what spends counts from its append; what surely did not begin is given back."""
+        before = self.table.get(dispatch_id)
+        self.table[dispatch_id] = entry
         if entry.standing in SPENDS:
             self._window.spend(dispatch_id, at_ms)
-        elif entry.standing is Standing.RELEASED:
-            self._window.give_back(dispatch_id)
+        elif entry.standing is Standing.RELEASED and before is not None and before.standing is Standing.INTENT:
+            self._window.give_back(dispatch_id)  # not one that was parked, and that an operator released
 
     def _points(self, taken: Sequence[_Taken]) -> dict[str, int]:
         """How far each lane may be committed once these turns have ended."""
