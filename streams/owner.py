@@ -83,6 +83,8 @@ class Owner:
         self.lanes: Mapping[str, Lane] = {topic: Lane(limits.lane) for topic in topics}
         self.table: dict[str, Entry] = {}
         self.ready = False
+        self.over = False
+        self.turns = 0  # grows while the loop lives, whether or not there is something to do
         self._heard = (0, desk.monotonic())  # a time of the broker's, and when it was heard
         self._woken = asyncio.Event()
         self._stopping = False
@@ -107,13 +109,14 @@ class Owner:
             self._remember(await self._ledger.take())
             self.ready = True
             while not self._stopping:
+                self.turns += 1
                 batch = self._choose()
                 if len(batch):
                     await self._turn(batch, commit)
                 else:
                     await self._idle()
         finally:
-            self.ready = False
+            self.ready, self.over = False, True
             await self._ledger.close()
 
     async def _idle(self) -> None:
