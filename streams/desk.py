@@ -16,7 +16,7 @@ from streams.core.messages import Category, Message, Receipt
 from streams.core.plan import Finish, Leave, Plan, after_claim, copy_of, plan
 from streams.core.ports import Delivery, Refused, Sender, Unknown
 from streams.core.reasons import Rejected, Stage
-from streams.core.records import Record
+from streams.core.records import Record, number
 from streams.core.settle import Settled, Turn
 from streams.core.templates import OnUnknown, Template
 from streams.lanes import Item
@@ -67,7 +67,7 @@ class Desk:
         waits = self._waits(record, message, topic)
         if waits is not None:
             return waits
-        verdict = gate(message, conditions, appended_ms=record.appended_ms)
+        verdict = gate(message, conditions, appended_ms=settle.queued_ms(record))
         if topic == topics.HELD[self.category] and isinstance(verdict, SetAside) and self._stays(record, conditions):
             return Leave()
         judgement = judge(copy_of(record, message, resend_unknown=self._resends(message)), entry)
@@ -82,21 +82,24 @@ class Desk:
         tier = next((t for t in retry.TIERS if topics.RETRY[self.category][t.name] == topic), None)
         if tier is None:
             return None
-        not_before_ms = _number(record, retry.NOT_BEFORE, record.appended_ms)
+        not_before_ms = number(record, retry.NOT_BEFORE, record.appended_ms)
         turn_ms = retry.turn_ms(tier, appended_ms=record.appended_ms, not_before_ms=not_before_ms, scale=self.scale)
         if self.now_ms() < turn_ms:
             return Leave()
         further = retry.hop(now_ms=self.now_ms(), not_before_ms=not_before_ms, scale=self.scale)
         if further is None:
             return None
-        turn = Turn(record=record, message=message, attempt=_number(record, retry.ATTEMPTS, 1))
+        turn = Turn(record=record, message=message, attempt=number(record, retry.ATTEMPTS, 1))
         return Finish(Settled((), (settle.waiting(turn, further, not_before_ms),)))
 
     def again(self, turn: Turn) -> Plan:
-        """The gate's second look, right before the call."""
+        """The gate's second look, right before the call. Total, too."""
         conditions = self.conditions()
-        verdict = gate(turn.message, conditions, appended_ms=turn.record.appended_ms)
-        return after_claim(turn, verdict, conditions, current=self._current(turn.message))
+        try:
+            verdict = gate(turn.message, conditions, appended_ms=settle.queued_ms(turn.record))
+            return after_claim(turn, verdict, conditions, current=self._current(turn.message))
+        except Exception as error:  # noqa: BLE001 - as above: it must not end the worker with an INTENT open
+            return Finish(settle.unreadable(turn.record, bug(error, Stage.DISPATCH, turn.record), conditions))
 
     async def send(self, message: Message) -> Delivery:
         """Call the provider. A bug in a sender is an outcome that nobody knows."""
@@ -114,7 +117,12 @@ class Desk:
     def after_call(self, turn: Turn, delivery: Delivery) -> Settled:
         """What the provider's answer means."""
         if isinstance(delivery, Unknown) and self._resends(turn.message):
-            delivery = Refused(code=f"may have been sent, comes again: {delivery.what}", retryable=True)
+            again = self._settled(turn, Refused(code=f"may have been sent: {delivery.what}", retryable=True))
+            if again.outcome is None:  # it comes again; else nobody knows whether the last one was sent
+                return again
+        return self._settled(turn, delivery)
+
+    def _settled(self, turn: Turn, delivery: Delivery) -> Settled:
         return settle.after_call(turn, delivery, self.conditions(), draw=self.random.random(), scale=self.scale)
 
     def observe(self, item: Item, settled: Settled) -> None:
@@ -130,8 +138,3 @@ class Desk:
     def _current(self, message: Message) -> str:
         template = self.templates.get(message.route.template)
         return template.version if template is not None else message.route.template_version
-
-
-def _number(record: Record, name: str, otherwise: int) -> int:
-    value = next((value for header, value in reversed(record.headers) if header == name and value), b"")
-    return int(value) if value.isdigit() and len(value) <= len("9999999999999") else otherwise

@@ -109,7 +109,7 @@ class Ledger:
     def _take(self) -> Sequence[Read]:
         producer = self._producer = self._new_producer()
         try:
-            producer.init_transactions(self._timeout)
+            self._insist(producer.init_transactions)
         except KafkaException as error:
             raise _as_ours(error) from None
         found: list[Read] = []
@@ -138,18 +138,18 @@ class Ledger:
             self._produce(producer, emit, partial(_delivered, times, failures, index))
         if commit is not None and commit.offsets:
             producer.send_offsets_to_transaction(list(commit.offsets), commit.group, self._timeout)
-        self._commit(producer)
+        self._insist(producer.commit_transaction)
         if failures:  # can't be: a commit flushes, and fails with the records that failed
             raise KafkaException(failures[0])
         return times
 
-    def _commit(self, producer: Producer) -> None:
-        """A commit that timed out may have been taken: it is asked for again, never aborted."""
+    def _insist(self, step: Callable[[float], None]) -> None:
+        """A step that timed out may have been taken: it is asked for again, and nothing else is done instead."""
         for left in reversed(range(ATTEMPTS)):
             try:
-                producer.commit_transaction(self._timeout)
+                step(self._timeout)
             except KafkaException as error:
-                if not error.args[0].retriable() or not left:
+                if self._closing or not error.args[0].retriable() or not left:
                     raise
             else:
                 return
@@ -174,7 +174,7 @@ class Ledger:
     def _abort(self) -> None:
         assert self._producer is not None, "take() comes first"
         try:
-            self._producer.abort_transaction(self._timeout)
+            self._insist(self._producer.abort_transaction)
         except KafkaException as error:
             raise _as_ours(error) from None
 

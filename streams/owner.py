@@ -49,9 +49,10 @@ class _Taken:
 
 @dataclass(slots=True)
 class _Batch:
-    """Turns that are taken together: calls to be claimed, and what is finished without one."""
+    """Turns that are taken together: calls to be claimed, what is finished without one, what is left for later."""
 
     calls: list[tuple[_Taken, Turn]] = field(default_factory=list)
+    left: list[tuple[_Taken, Turn]] = field(default_factory=list)
     finished: list[tuple[_Taken, Settled]] = field(default_factory=list)
     identities: set[str] = field(default_factory=set)
 
@@ -82,7 +83,9 @@ class Owner:
         self.lanes: Mapping[str, Lane] = {topic: Lane(limits.lane) for topic in topics}
         self.table: dict[str, Entry] = {}
         self.ready = False
-        self._ahead_ms = 0
+        self.over = False
+        self.turns = 0  # grows while the loop lives, whether or not there is something to do
+        self._heard = (0, desk.monotonic())  # a time of the broker's, and when it was heard
         self._woken = asyncio.Event()
         self._stopping = False
 
@@ -106,13 +109,14 @@ class Owner:
             self._remember(await self._ledger.take())
             self.ready = True
             while not self._stopping:
+                self.turns += 1
                 batch = self._choose()
                 if len(batch):
                     await self._turn(batch, commit)
                 else:
                     await self._idle()
         finally:
-            self.ready = False
+            self.ready, self.over = False, True
             await self._ledger.close()
 
     async def _idle(self) -> None:
@@ -122,12 +126,13 @@ class Owner:
 
     def _remember(self, reads: Sequence[Read]) -> None:
         for read in reads:
-            self.table[read.dispatch_id] = read.entry
-            self._count(read.dispatch_id, read.entry, read.at_ms)
+            self._learn(read.dispatch_id, read.entry, read.at_ms)
+        self._hear(max((read.at_ms for read in reads), default=0))
 
     # Choosing: whose turn it is.
 
     def _choose(self) -> _Batch:
+        self._hear(max((item.record.appended_ms for lane in self.lanes.values() if (item := lane.head())), default=0))
         batch, room = _Batch(), self.room()
         for topic, lane in self.lanes.items():
             while len(batch) < TURNS and (item := lane.head()) is not None:
@@ -151,23 +156,30 @@ class Owner:
         return self._window.room(self._desk.units(self.partition), self._broker_ms())
 
     def _broker_ms(self) -> int:
-        return self._desk.now_ms() + self._ahead_ms
+        """It is at least so late at the broker. This worker's clock may be wrong, and must not open the window."""
+        at_ms, heard = self._heard
+        return at_ms + int((self._desk.monotonic() - heard) * 1000)
+
+    def _hear(self, at_ms: int) -> None:
+        if at_ms > self._broker_ms():
+            self._heard = (at_ms, self._desk.monotonic())
 
     # A turn: claim, look again, call, settle.
 
     async def _turn(self, batch: _Batch, commit: Callable[[Mapping[str, int]], Commit]) -> None:
         begun = await self._claim(batch) if batch.calls else []
+        # Nothing may come between the second look and the calls: what is released is written with the outcomes.
         deliveries = await asyncio.gather(*(self._desk.send(turn.message) for _, turn in begun))
         ended = list(batch.finished)
         for (taken, turn), delivery in zip(begun, deliveries, strict=True):
             ended.append((taken, self._desk.after_call(turn, delivery)))
-        await self._settle(ended, commit)
+        await self._settle(ended, batch.left, commit)
 
     async def _claim(self, batch: _Batch) -> list[tuple[_Taken, Turn]]:
-        """Write the INTENTs, then look again: what may not be called now is released, or finished without a call."""
+        """Write the INTENTs, then look again: what may not be called now is left, or finished without a call."""
         written_at = self._desk.monotonic()
         await self._post([turn.posting(Standing.INTENT) for _, turn in batch.calls])
-        begun, left = [], []
+        begun = []
         for taken, turn in batch.calls:
             late = self._desk.monotonic() - written_at > self._limits.begin_within
             match Leave() if late or self._stopping else self._desk.again(turn):
@@ -176,21 +188,21 @@ class Owner:
                 case Finish(settled=settled):
                     batch.finished.append((taken, _released(turn, settled)))
                 case Leave():
-                    left.append((taken, turn))
-        if left:
-            await self._post([turn.posting(Standing.RELEASED) for _, turn in left])
-            self._put_back([taken for taken, _ in left])
+                    batch.left.append((taken, turn))
         return begun
 
     async def _settle(
-        self, ended: Sequence[tuple[_Taken, Settled]], commit: Callable[[Mapping[str, int]], Commit]
+        self,
+        ended: Sequence[tuple[_Taken, Settled]],
+        left: Sequence[tuple[_Taken, Turn]],
+        commit: Callable[[Mapping[str, int]], Commit],
     ) -> None:
-        if not ended:
-            return
         postings = [posting for _, settled in ended for posting in settled.postings]
+        postings += [turn.posting(Standing.RELEASED) for _, turn in left]
         emits = [posting.emit for posting in postings] + [emit for _, settled in ended for emit in settled.emits]
         times = await self._ledger.write(emits, commit(self._points([taken for taken, _ in ended])))
         self._note(postings, times)
+        self._put_back([taken for taken, _ in left])
         for taken, settled in ended:
             self.lanes[taken.topic].settle([taken.item.record.offset])
             self._desk.observe(taken.item, settled)
@@ -200,16 +212,17 @@ class Owner:
 
     def _note(self, postings: Sequence[Posting], times: Sequence[int]) -> None:
         for posting, at_ms in zip(postings, times, strict=False):
-            self._ahead_ms = at_ms - self._desk.now_ms()
-            self.table[posting.dispatch_id] = posting.entry
-            self._count(posting.dispatch_id, posting.entry, at_ms)
+            self._heard = (at_ms, self._desk.monotonic())  # the last word, even if the broker's clock was set back
+            self._learn(posting.dispatch_id, posting.entry, at_ms)
 
-    def _count(self, dispatch_id: str, entry: Entry, at_ms: int) -> None:
-        """Keep the window: what spends is counted when it was appended; what surely did not begin is given back."""
+    def _learn(self, dispatch_id: str, entry: Entry, at_ms: int) -> None:
+        """Keep table and window: what spends counts from its append; what surely did not begin is given back."""
+        before = self.table.get(dispatch_id)
+        self.table[dispatch_id] = entry
         if entry.standing in SPENDS:
             self._window.spend(dispatch_id, at_ms)
-        elif entry.standing is Standing.RELEASED:
-            self._window.give_back(dispatch_id)
+        elif entry.standing is Standing.RELEASED and before is not None and before.standing is Standing.INTENT:
+            self._window.give_back(dispatch_id)  # not one that was parked, and that an operator released
 
     def _points(self, taken: Sequence[_Taken]) -> dict[str, int]:
         """How far each lane may be committed once these turns have ended."""
@@ -226,8 +239,8 @@ class Owner:
 
 
 def _released(turn: Turn, settled: Settled) -> Settled:
-    """What ends without a call and leaves the ledger as it is must not leave an INTENT behind."""
-    return settled if settled.postings else replace(settled, postings=(turn.posting(Standing.RELEASED),))
+    """What was claimed and ends without a call: the unit that its INTENT took comes back, and no INTENT stays."""
+    return replace(settled, postings=(turn.posting(Standing.RELEASED), *settled.postings))
 
 
 def _identity(item: Item) -> str:

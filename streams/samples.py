@@ -36,8 +36,16 @@ def agents_samples(app: faust.App, publisher: Publisher, probe: Probe) -> dict[s
 
 
 def dispatcher_samples(dispatchers: Iterable[Dispatcher], probe: Probe) -> dict[str, Sample]:
-    """A dispatcher's loop turns several times a second, so one that doesn't counts as a record that waits."""
-    return {
-        f"dispatcher {each.name}": Sample(progress=each.turns, waiting=1, broker_answers=probe.reachable)
-        for each in dispatchers
-    }
+    """A dispatcher's loop and its owners' turn several times a second: one that doesn't counts as a record that waits.
+
+    Among them an owner that has ended (fenced, as far as it could see) while its partition is still ours, and one whose
+    call does not come back. One that still reads its ledger is left in peace.
+    """
+    samples = {}
+    for each in dispatchers:
+        loops = {f"dispatcher {each.name}": (each.turns, 1)}
+        for partition, owner in each.owners.items():
+            loops[f"owner {each.name}[{partition}]"] = (owner.turns, int(owner.ready or owner.over))
+        for name, (turns, waiting) in loops.items():
+            samples[name] = Sample(progress=turns, waiting=waiting, broker_answers=probe.reachable)
+    return samples

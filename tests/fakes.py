@@ -134,16 +134,26 @@ _DELIVERIES: Final[Mapping[Ending, Delivery]] = {
 
 @dataclass(slots=True)
 class FakeSender:
-    """A sender that ends as ``ending`` says, or raises ``bug``. ``calls`` are the messages that reached it."""
+    """A sender that ends as ``ending`` says, or raises ``bug``. ``calls`` are the messages that reached it.
+
+    ``door``: while it is there, calls don't come back before it is opened. ``most``: how many ran at once.
+    """
 
     ending: Ending = Ending.TAKEN
-    bug: Exception | None = None
+    bug: BaseException | None = None
     calls: list[Message] = field(default_factory=list)
+    door: asyncio.Event | None = None
+    running: int = 0
+    most: int = 0
 
     async def send(self, message: Message) -> Delivery:
         if _ADDRESS.fullmatch(message.to) is None:
             return Refused(code="address_invalid", retryable=False)
         self.calls.append(message)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await (asyncio.sleep(0) if self.door is None else self.door.wait())
+        self.running -= 1
         if self.bug is not None:
             raise self.bug
         taken = Delivered(provider=FAKE, provider_id=f"fake-{len(self.calls)}")

@@ -13,8 +13,6 @@ from typing import Final
 
 from streams.core.messages import Category
 
-BEGIN_MS: Final = 2_000
-"""A call begins at most so long after its INTENT, so the window is so much longer than the promise."""
 PARTITIONS: Final[Mapping[Category, int]] = {Category.TRANSACTIONAL: 3, Category.PROMOTIONAL: 1}
 """As `streams.topics` makes them; fixed, since a changed count would part messages from their ledger."""
 
@@ -43,7 +41,7 @@ class Limit:
 
 @dataclass(slots=True)
 class Window:
-    """One partition's spending. ``span_ms`` is the promised window and `BEGIN_MS` (scaled alike in tests)."""
+    """One partition's spending. ``span_ms``: the promised window, and how long after its INTENT a call may begin."""
 
     span_ms: int
     _spent: deque[tuple[int, str]] = field(default_factory=deque)
@@ -64,12 +62,6 @@ class Window:
     def room(self, units: int, now_ms: int) -> int:
         """How many may begin now, given the share at this moment."""
         return max(self._share(units, now_ms) - self._in_window(now_ms), 0)
-
-    def next_ms(self, now_ms: int) -> int:
-        """How long until a unit comes back; the whole window if none is spent."""
-        self._in_window(now_ms)
-        oldest = next((spent for spent in self._spent if spent not in self._returned), None)
-        return self.span_ms if oldest is None else max(oldest[0] + self.span_ms - now_ms, 0)
 
     def _in_window(self, now_ms: int) -> int:
         while self._spent and self._spent[0][0] <= now_ms - self.span_ms:

@@ -41,14 +41,26 @@ FINAL: Final = frozenset({Standing.SENT, Standing.SIMULATED, Standing.SUPPRESSED
 SPENDS: Final = frozenset({Standing.INTENT, Standing.SIMULATED})
 """What takes a unit of the cap when it is appended; a RELEASED gives the unit of its INTENT back."""
 
+_UNBEGUN: Final = frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT}
 NEXT: Final[Mapping[Standing | None, frozenset[Standing]]] = MappingProxyType(
     {
-        None: frozenset({Standing.INTENT, Standing.UNKNOWN, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
-        Standing.INTENT: frozenset({Standing.RELEASED, Standing.FAILED, Standing.UNKNOWN, Standing.INTENT}) | FINAL,
-        Standing.RELEASED: frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
-        Standing.FAILED: frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
-        Standing.UNKNOWN: frozenset({Standing.SENT, Standing.RELEASED, Standing.INTENT}),
-        Standing.SUPERSEDED: frozenset({Standing.INTENT, Standing.SUPERSEDED}) | FINAL - {Standing.SENT},
+        None: _UNBEGUN,
+        Standing.INTENT: frozenset(
+            {
+                Standing.RELEASED,
+                Standing.SENT,
+                Standing.FAILED,
+                Standing.UNKNOWN,
+                Standing.INTENT,  # these two only where twice is better than never
+                Standing.SUPERSEDED,
+            }
+        ),
+        Standing.RELEASED: _UNBEGUN,
+        Standing.FAILED: _UNBEGUN,
+        Standing.UNKNOWN: frozenset(
+            {Standing.SENT, Standing.RELEASED, Standing.UNKNOWN, Standing.INTENT, Standing.SUPERSEDED}
+        ),
+        Standing.SUPERSEDED: _UNBEGUN,
         **{state: frozenset() for state in FINAL},
     }
 )
@@ -97,14 +109,13 @@ def _is_count(value: object) -> TypeGuard[int]:
 class Copy:
     """One record of a message, as the ledger judges it.
 
-    ``attempts``: calls that had begun when this copy was written (a retry says how many, the first copy zero).
-    ``redriven``: an operator sent it again. ``resend_unknown``: its template would rather come twice than never.
+    ``attempts``: calls that had begun when this copy was written (a retry and a dead letter say how many, the first
+    copy zero). ``resend_unknown``: its template would rather come twice than never.
     """
 
     revision: int
     content: str
     attempts: int = 0
-    redriven: bool = False
     resend_unknown: bool = False
 
 
@@ -157,23 +168,28 @@ def _of_next_revision(copy: Copy, entry: Entry) -> Judgement:
     """The one before it must surely not have been sent."""
     if entry.standing in (Standing.INTENT, Standing.UNKNOWN):
         return _unknown(copy, entry)
-    return Claim(attempt=entry.attempt + 1)
+    return _claim(entry)
 
 
 def _of_same_revision(copy: Copy, entry: Entry) -> Judgement:
     match entry.standing:
         case Standing.INTENT:
             return _unknown(copy, entry)
+        case Standing.UNKNOWN if copy.attempts >= entry.attempt:
+            return Park(entry.attempt)  # the dead letter itself, tried again
         case Standing.UNKNOWN:
-            return Park(entry.attempt) if copy.redriven else Done("parked as unknown")
-        case Standing.RELEASED:
-            return Claim(attempt=entry.attempt)  # it did not begin
-        case Standing.FAILED if copy.attempts >= entry.attempt or copy.redriven:
-            return Claim(attempt=entry.attempt + 1)
-        case Standing.FAILED:
-            return Done("a later attempt is under way")
+            return Done("parked as unknown")
+        case Standing.FAILED if copy.attempts < entry.attempt:
+            return Done("a later attempt is under way, or was given up")
+        case Standing.RELEASED | Standing.FAILED:
+            return _claim(entry)
         case _:
             return Done("a later revision takes its place")
+
+
+def _claim(entry: Entry) -> Claim:
+    """One attempt more, unless the last one did not begin."""
+    return Claim(attempt=entry.attempt + (entry.standing is not Standing.RELEASED))
 
 
 def _unknown(copy: Copy, entry: Entry) -> Judgement:

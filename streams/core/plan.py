@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from streams.core import settle
 from streams.core.dispatch import Conditions, Expire, Keep, Rerender, Send, SetAside, Simulate, Suppress, Verdict
 from streams.core.ledger import Claim, Conflict, Copy, Done, Judgement, Park
 from streams.core.messages import Message, State
-from streams.core.records import Record
+from streams.core.records import Record, number
 from streams.core.redrive import REDRIVES
 from streams.core.retry import ATTEMPTS
 from streams.core.settle import Settled, Turn
+
+MANY: Final = 1_000_000
+"""More calls than there ever are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,12 @@ Plan = Leave | Call | Finish
 
 def copy_of(record: Record, message: Message, *, resend_unknown: bool) -> Copy:
     """The record as the ledger judges it. Only our own principal writes the topics that it comes from."""
+    # A redriven one that doesn't say how many calls it knows of must not be taken for an old copy, and get lost.
+    otherwise = MANY if number(record, REDRIVES, 0) else 0
     return Copy(
         revision=message.route.revision,
         content=message.route.content,
-        attempts=_count(record, ATTEMPTS),
-        redriven=_count(record, REDRIVES) > 0,
+        attempts=number(record, ATTEMPTS, otherwise),
         resend_unknown=resend_unknown,
     )
 
@@ -60,13 +65,16 @@ def plan(
         return Leave()
     match judgement:
         case Done():
-            turn = Turn(record=record, message=message, attempt=0)
             return Finish(settle.nothing())
         case Conflict():
             turn = Turn(record=record, message=message, attempt=0)
             return Finish(settle.conflict(turn, conditions))
         case Park(attempt):
             turn = Turn(record=record, message=message, attempt=attempt)
+            return Finish(settle.parked(turn, conditions))
+        case Claim(attempt, risky=True) if isinstance(verdict, Simulate | Suppress | Expire):
+            # Final without a call, and yet it may have been sent: neither state would be true.
+            turn = Turn(record=record, message=message, attempt=attempt - 1)
             return Finish(settle.parked(turn, conditions))
         case Claim(attempt, risky):
             turn = Turn(record=record, message=message, attempt=attempt)
@@ -90,8 +98,3 @@ def after_claim(turn: Turn, verdict: Verdict, conditions: Conditions, *, current
             return Finish(settle.rerendered(turn, current))
         case Keep():
             return Leave()
-
-
-def _count(record: Record, name: str) -> int:
-    value = next((value for header, value in reversed(record.headers) if header == name and value), b"0")
-    return int(value) if value.isdigit() and len(value) <= len("999999999") else 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 Headers = tuple[tuple[str, bytes | None], ...]
 
 TRACEPARENT = "traceparent"
+MAX_DIGITS = 15
 HEADER_FRAMING = 10
 """Two lengths of at most five bytes each (https://kafka.apache.org/documentation/#recordheader)."""
 
@@ -55,3 +56,9 @@ class Emit:
         """Bytes that count against a topic's record limit: at least as many as Kafka's record format takes."""
         headers = sum(len(name.encode()) + len(value or b"") + HEADER_FRAMING for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
+
+
+def number(record: Record, name: str, otherwise: int) -> int:
+    """The count or the time that the last header of this name holds, in decimal digits; ``otherwise`` if none does."""
+    value = next((value for header, value in reversed(record.headers) if header == name and value), b"")
+    return int(value) if value.isdigit() and len(value) <= MAX_DIGITS else otherwise

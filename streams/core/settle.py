@@ -12,11 +12,15 @@ from streams.core.ledger import Entry, Standing
 from streams.core.messages import Message, Receipt, State
 from streams.core.ports import Delivered, Delivery, Refused, Unknown
 from streams.core.reasons import Reason, Rejected, Stage, Suppression
-from streams.core.records import Emit, Headers, Record
+from streams.core.records import Emit, Headers, Record, number
+from streams.core.redrive import REDRIVES
 
 HELD_SINCE = "held-since"
 """Header: when it was first set aside, milliseconds since the epoch; moving it round doesn't make it younger."""
 HELD_FOR = "held-for"
+QUEUED_AT = "queued-at"
+"""Header: when it was appended to its dispatch topic, milliseconds since the epoch; a retry or a hold doesn't change
+that, so an order to drop or to render again reaches it there as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,7 @@ def conflict(turn: Turn, conditions: Conditions) -> Settled:
 
 def unreadable(record: Record, rejected: Rejected, conditions: Conditions) -> Settled:
     """A record that is no message, or one that met a bug."""
-    letter = dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=int(conditions.now_s * 1000))
+    letter = dead_letter(_off(record), rejected, Stage.DISPATCH, failed_at_ms=int(conditions.now_s * 1000))
     return Settled((), (letter,), rejected)
 
 
@@ -126,12 +130,13 @@ def rerendered(turn: Turn, template_version: str) -> Settled:
     order = turn.message.order(template_version=template_version)
     key = order.route.recipient_id.encode()
     emit = Emit(topic=topics.RENDER, key=key, value=order.encode(), headers=turn.record.trace())
-    return Settled((turn.posting(Standing.SUPERSEDED),), (emit,))
+    before = replace(turn, attempt=turn.attempt - 1)  # this attempt did not begin
+    return Settled((before.posting(Standing.SUPERSEDED),), (emit,))
 
 
 def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
     """The record of a retry, or of one that hops to another tier."""
-    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS)
+    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS, HELD_SINCE, HELD_FOR)
     headers += (
         (retry.NOT_BEFORE, str(not_before_ms).encode()),
         (retry.ATTEMPTS, str(turn.attempt).encode()),
@@ -139,8 +144,14 @@ def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
     return _moved(turn, topics.RETRY[turn.message.route.category][tier.name], headers)
 
 
+def queued_ms(record: Record) -> int:
+    """When it was appended to its dispatch topic."""
+    return number(record, QUEUED_AT, record.appended_ms)
+
+
 def _moved(turn: Turn, topic: str, headers: Headers) -> Emit:
     record = turn.record
+    headers = (*_without(headers, QUEUED_AT), (QUEUED_AT, str(queued_ms(record)).encode()))
     return Emit(topic=topic, key=record.key, value=record.value, headers=headers, partition=turn.partition)
 
 
@@ -156,9 +167,18 @@ def _given_up(turn: Turn, standing: Standing, reason: Reason, detail: str, condi
 
 
 def _letter(turn: Turn, rejected: Rejected, conditions: Conditions) -> Emit:
-    record = replace(turn.record, headers=_without(turn.record.headers, retry.NOT_BEFORE, HELD_SINCE, HELD_FOR))
+    """It says of how many calls it knows, so that of two copies that are redriven only one is begun."""
+    record = _off(turn.record)
+    headers = (*_without(record.headers, retry.ATTEMPTS), (retry.ATTEMPTS, str(turn.attempt).encode()))
+    record = replace(record, headers=headers)
     failed_at_ms = int(conditions.now_s * 1000)
     return dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=failed_at_ms, attempts=turn.attempt)
+
+
+def _off(record: Record) -> Record:
+    """A record without what was true of it only while it waited: a redrive is a decision of its own."""
+    headers = _without(record.headers, retry.NOT_BEFORE, HELD_SINCE, HELD_FOR, QUEUED_AT)
+    return replace(record, headers=headers, redrives=number(record, REDRIVES, 0))
 
 
 def _receipt(
