@@ -10,8 +10,9 @@ import pytest
 from config.settings import ConfigError, Settings, load
 from streams.core.control import NOTHING_ORDERED, ControlState, Source
 from streams.core.flags import WINDOW_S, Flags, effective_mode, inside_window
-from streams.core.messages import Mode
+from streams.core.messages import Category, Mode
 from streams.core.switches import Setting, Value
+from streams.holds import Holds
 from streams.modes import conditions_clock, flags_clock, in_force, mode_clock, rate_limit_now
 from tests.builders import NOW_S, obeyed
 
@@ -37,7 +38,7 @@ def test_a_launch_that_was_ordered_begins_the_window_anew() -> None:
     assert (mode().mode, "48-hour window" in mode().why) == (Mode.DRY_RUN, True)
     now_s = datetime.now(UTC).timestamp()
     assert (rate_limit_now(asked, NOTHING_ORDERED, now_s), rate_limit_now(asked, launch, now_s)) == (60, 10)
-    conditions = conditions_clock(asked, mode, lambda: launch)()
+    conditions = conditions_clock(asked, mode, lambda: launch, Holds())(Category.TRANSACTIONAL)
     assert (conditions.mode, conditions.flags.promo_sends) == (Mode.DRY_RUN, False)
     told = {one.setting: one.source for one in in_force(asked, launch, now_s)}
     assert told[Setting.PROMO_SENDS] is Source.WINDOW

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -16,10 +17,11 @@ from config.settings import load
 from schemas import registry
 from streams import topics
 from streams.cli.gate_command import as_json, lines
+from streams.control import ControlReader
 from streams.core.flags import EffectiveMode
 from streams.core.messages import Mode
 from streams.gate import GATE_RED, GateState
-from streams.heart import Heart
+from streams.heart import Heart, Pulse
 from streams.heartbeat import FORGOTTEN_MS, Fleet, WorkerState, beat, decode, fleet, worker_name
 from streams.holds import Holds
 from tests.builders import NOW_S
@@ -76,8 +78,8 @@ def test_what_the_schema_refuses_at_a_member_the_reader_refuses(member: str) -> 
         document = {name: each for name, each in body.items() if each is not ...}
         if any(SCHEMA.violations(document)) and decode(orjson.dumps(document)) is not None:
             wrongly_read.append(value)
-    modes = [value for value in wrongly_read if member == "mode" and isinstance(value, str)]
-    assert wrongly_read == modes, "a newer build may know another mode"
+    words = [value for value in wrongly_read if member in ("mode", "flags_from")]
+    assert wrongly_read == words, "a newer build may know another mode, or another who sets flags"
 
 
 @settings(deadline=None, database=None, max_examples=100)
@@ -191,9 +193,12 @@ def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
     heart = Heart(
         load(overrides={"topic_prefix": "blue.", "build_id": "b7"}),
         pen,
-        lambda: EffectiveMode(mode=Mode.DRY_RUN, why="MODE=dry_run"),
-        lambda: GateState(green=False, why="key set: refused", since_ms=5),
-        holds,
+        Pulse(
+            mode=lambda: EffectiveMode(mode=Mode.DRY_RUN, why="MODE=dry_run"),
+            gate=lambda: GateState(green=False, why="key set: refused", since_ms=5),
+            holds=holds,
+            orders=ControlReader({}),
+        ),
         now=lambda: float(NOW_S),
     )
 
@@ -208,7 +213,9 @@ def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
     (topic, key, value), goodbye = pen.put_down
     assert (topic, key) == (f"blue.{topics.WORKERS}", heart.name.encode())
     assert goodbye == (topic, key, None)
-    assert decode(value or b"") == state(
+    told = decode(value or b"")
+    assert told is not None
+    assert replace(told, flags={}, flags_from={}, rate_limit_per_minute=0) == state(
         heart.name,
         started_ms=NOW_MS,
         build_id="b7",
