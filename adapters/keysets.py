@@ -122,14 +122,16 @@ class KeySets:
         known, began_ms = self._issuers[issuer], int(self._now() * 1000)
         try:
             document = await known.fetcher.fetch(session)
-            keys = _usable(await asyncio.to_thread(self._parse, document))
+            keys = _usable(await asyncio.to_thread(self._parse, document.body))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: KeySetError, a bad host
             self._failed(issuer, known, f"{type(error).__name__}: {error}"[:200])
             return
         if known.fault or known.dropped != keys.dropped:
             log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
         known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
-        known.ring = known.ring.after_fetch(keys, began_ms=began_ms, max_age_ms=int(self._limits.max_age * 1000))
+        known.ring = known.ring.after_fetch(
+            keys, as_of_ms=max(began_ms - document.age_s * 1000, 0), max_age_ms=int(self._limits.max_age * 1000)
+        )
         for kid in known.asked - keys.keys.keys():
             self._unknown[issuer, kid] = True
         known.asked.clear()

@@ -91,7 +91,8 @@ class NoKey(Enum):
 class KeyRing:
     """All that is known of one issuer's keys, by ``kid``.
 
-    ``fetched_ms``: when this worker's last good fetch began. ``last_seen_ms``: when any worker's last good one did.
+    ``fetched_ms``: as of when this worker knows the whole set: when its last good fetch began, or as long before as
+    the answer had lain in a cache. ``last_seen_ms``: the same for one key or more, by any worker.
     """
 
     seen: Mapping[str, SeenKey] = field(default_factory=lambda: MappingProxyType({}))
@@ -111,24 +112,28 @@ class KeyRing:
             return False
         return self.fetched_ms > min(arrival.received_ms, arrival.appended_ms + SKEW_MS)
 
-    def after_fetch(self, fetched: KeySet, *, began_ms: int, max_age_ms: int) -> KeyRing:
-        """What is known after a good fetch that began at ``began_ms``.
+    def after_fetch(self, fetched: KeySet, *, as_of_ms: int, max_age_ms: int) -> KeyRing:
+        """What is known after a good fetch of the set as it was at ``as_of_ms``; that may be older news than we have.
 
         A key that is gone counts as withdrawn by then; after a long outage, from when its last sight grew too old.
         """
-        stands = {kid: _shown(self.seen.get(kid), key, began_ms) for kid, key in fetched.keys.items()}
+        sights = (SeenKey(key=key, first_seen_ms=as_of_ms, last_seen_ms=as_of_ms) for key in fetched.keys.values())
+        shown = {seen.key.kid: self._merged(seen, self.seen.get(seen.key.kid)) for seen in sights}
         gone = {
-            kid: _missed(seen, min(began_ms, seen.last_seen_ms + max_age_ms))
+            kid: _missed(seen, min(as_of_ms, seen.last_seen_ms + max_age_ms))
             for kid, seen in self.seen.items()
-            if kid not in stands
+            if kid not in shown
         }
-        return _ring(gone | stands, began_ms)
+        return _ring(gone | shown, as_of_ms if self.fetched_ms is None else max(as_of_ms, self.fetched_ms))
 
     def recalled(self, seen: SeenKey) -> KeyRing:
         """What is known after another worker, or a worker before us, has told of a key."""
         known = self.seen.get(seen.key.kid)
         told = self._not_shown(seen) if known is None else known.merged(seen)
         return _ring({**self.seen, seen.key.kid: told}, self.fetched_ms)
+
+    def _merged(self, seen: SeenKey, known: SeenKey | None) -> SeenKey:
+        return self._not_shown(seen) if known is None else seen.merged(known)
 
     def _not_shown(self, seen: SeenKey) -> SeenKey:
         """A key that is news to us although we have fetched since: it had been withdrawn by then."""
@@ -146,12 +151,6 @@ class KeyRing:
 def _ring(seen: dict[str, SeenKey], fetched_ms: int | None) -> KeyRing:
     kept = MappingProxyType(_bounded(seen))
     return KeyRing(kept, fetched_ms, max((each.last_seen_ms for each in kept.values()), default=None))
-
-
-def _shown(known: SeenKey | None, key: Key, at_ms: int) -> SeenKey:
-    if known is None or known.key != key:
-        return SeenKey(key=key, first_seen_ms=at_ms, last_seen_ms=at_ms)
-    return replace(known, last_seen_ms=max(at_ms, known.last_seen_ms), missed_ms=None)
 
 
 def _missed(known: SeenKey, at_ms: int) -> SeenKey:

@@ -33,7 +33,7 @@ def fetches(*shows: tuple[int, Iterable[Key]]) -> KeyRing:
     """A ring after fetches that began at these times and brought these keys."""
     ring = KeyRing()
     for began_ms, keys in shows:
-        ring = ring.after_fetch(shown(*keys), began_ms=began_ms, max_age_ms=DAY_MS)
+        ring = ring.after_fetch(shown(*keys), as_of_ms=began_ms, max_age_ms=DAY_MS)
     return ring
 
 
@@ -71,7 +71,7 @@ def test_what_came_after_the_withdrawal_is_unknown_only_once_a_later_fetch_has_t
     late = At(T + 100 + SKEW_MS + 1)
     assert ring.find("a", late) is NoKey.NOT_YET
     assert (
-        ring.after_fetch(shown(key("b")), began_ms=late.appended_ms + 1, max_age_ms=DAY_MS).find("a", late)
+        ring.after_fetch(shown(key("b")), as_of_ms=late.appended_ms + 1, max_age_ms=DAY_MS).find("a", late)
         is NoKey.UNKNOWN
     )
 
@@ -110,7 +110,7 @@ def test_only_a_fetch_of_our_own_calls_a_key_unknown() -> None:
 
 
 def test_a_fetch_without_keys_withdraws_all_and_is_no_sight() -> None:
-    ring = fetches((T, [key()])).after_fetch(NO_KEYS, began_ms=T + 9, max_age_ms=DAY_MS)
+    ring = fetches((T, [key()])).after_fetch(NO_KEYS, as_of_ms=T + 9, max_age_ms=DAY_MS)
     assert ring.seen["a"].missed_ms == T + 9
     assert (ring.fetched_ms, ring.last_seen_ms) == (T + 9, T)
 
@@ -161,7 +161,7 @@ def test_a_fetch_that_began_before_another_workers_sight_does_not_withdraw_the_k
     ring = (
         fetches((T, [key("b")]))
         .recalled(seen(last=T + 50))
-        .after_fetch(shown(key("b")), began_ms=began_ms, max_age_ms=DAY_MS)
+        .after_fetch(shown(key("b")), as_of_ms=began_ms, max_age_ms=DAY_MS)
     )
     assert (ring.seen["a"].missed_ms is None) is stands
 
@@ -173,6 +173,17 @@ def test_a_key_that_our_later_fetch_did_not_show_does_not_stand_because_the_memo
     assert ring.find("a", At(T + SKEW_MS + 1)) is NoKey.NOT_YET
     later = fetches((T, [key("b")])).recalled(seen("a", last=T + 1))
     assert later.find("a", At(T + SKEW_MS + 1)) == key(), "another worker saw it after our fetch"
+
+
+def test_an_answer_that_is_older_news_than_ours_changes_no_verdict() -> None:
+    """A cache had it: it neither brings back a withdrawn key, nor withdraws a new one, nor counts as a later fetch."""
+    ring = fetches((T, [key()]), (T + 1000, [key("b")]))
+    late = ring.after_fetch(shown(key(), key("gone")), as_of_ms=T + 500, max_age_ms=DAY_MS)
+    assert late.fetched_ms == T + 1000
+    assert late.seen["a"] == seen(first=T, last=T + 500, missed=T + 1000)
+    assert late.seen["b"] == ring.seen["b"]
+    assert late.seen["gone"].missed_ms == T + 1000, "the newer answer did not show it"
+    assert late.find("never", At(T + 1000)) is NoKey.NOT_YET
 
 
 def test_only_what_was_withdrawn_long_ago_is_outlived() -> None:
@@ -192,7 +203,7 @@ def test_of_too_many_keys_those_withdrawn_first_are_forgotten() -> None:
         gone = SeenKey(key=replace(one, kid=kid), first_seen_ms=0, last_seen_ms=0, missed_ms=1 + number)
         ring = ring.recalled(gone)
     assert len(ring.seen) == MAX_REMEMBERED
-    ring = ring.after_fetch(shown(key("b"), key("c")), began_ms=T, max_age_ms=DAY_MS)
+    ring = ring.after_fetch(shown(key("b"), key("c")), as_of_ms=T, max_age_ms=DAY_MS)
     assert len(ring.seen) == MAX_REMEMBERED
     assert {"b", "c"} <= ring.seen.keys()
     assert not {"gone-0", "gone-1"} & ring.seen.keys()

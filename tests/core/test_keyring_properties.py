@@ -31,7 +31,7 @@ class World:
 
     def fetch(self, worker: int, at_ms: int) -> None:
         shows = BOTH if self.on <= at_ms < self.off else ONE
-        self.rings[worker] = self.rings[worker].after_fetch(shows, began_ms=at_ms, max_age_ms=DAY_MS)
+        self.rings[worker] = self.rings[worker].after_fetch(shows, as_of_ms=at_ms, max_age_ms=DAY_MS)
         self.told += self.rings[worker].seen.values()
 
     def tell(self, worker: int, which: int) -> None:
@@ -118,7 +118,7 @@ def test_it_does_not_matter_who_tells_whom(ours: SeenKey, theirs: SeenKey) -> No
 @PROPERTY
 @given(st.lists(SEEN, max_size=6), TIMES)
 def test_what_is_told_of_the_past_does_not_withdraw_a_key_that_is_shown_now(told: list[SeenKey], now_ms: int) -> None:
-    ring = KeyRing().after_fetch(BOTH, began_ms=now_ms, max_age_ms=DAY_MS)
+    ring = KeyRing().after_fetch(BOTH, as_of_ms=now_ms, max_age_ms=DAY_MS)
     for seen in told:
         if max(seen.last_seen_ms, seen.missed_ms or 0) <= now_ms:
             ring = ring.recalled(seen)

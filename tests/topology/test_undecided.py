@@ -34,7 +34,7 @@ class Rings:
     rings: dict[str, KeyRing] = field(default_factory=lambda: {ISSUER: KeyRing(), OTHER: KeyRing()})
 
     def fetch(self, document: bytes, began_ms: int, issuer: str = ISSUER) -> None:
-        self.rings[issuer] = self.rings[issuer].after_fetch(parse(document), began_ms=began_ms, max_age_ms=DAY_MS)
+        self.rings[issuer] = self.rings[issuer].after_fetch(parse(document), as_of_ms=began_ms, max_age_ms=DAY_MS)
 
     def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
         return self.rings[issuer].find(kid, arrival)
