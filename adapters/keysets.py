@@ -23,6 +23,7 @@ from streams.core.ports import Arrival, Key, KeyMemory, KeyRing, KeySet, KeySetE
 
 log = structlog.get_logger(__name__)
 
+EMPTY: Final = "the key set is empty: all keys are withdrawn"
 MAX_UNKNOWN: Final = 1000
 """Unknown kids remembered as such; a flood of new ones costs memory up to this, and never more fetches."""
 
@@ -42,7 +43,10 @@ class KeySetLimits:
 
 @dataclass(slots=True)
 class _Issuer:
-    """What is known of one issuer. ``fetched_at``: monotonic seconds; ``fault`` is empty after a good fetch."""
+    """What is known of one issuer. ``fetched_at``: when keys came last, in monotonic seconds; None: there are none.
+
+    ``fault`` is empty after a fetch that brought a key.
+    """
 
     fetcher: KeyFetcher
     ring: KeyRing = field(default_factory=KeyRing)
@@ -84,15 +88,16 @@ class KeySets:
 
     def usable(self, issuer: str) -> bool:
         """Whether records of this issuer should be read at all: there are keys, and they aren't too old."""
-        seen_ms = self._issuers[issuer].ring.last_seen_ms
-        return seen_ms is not None and self._now() * 1000 - seen_ms <= self._limits.max_age * 1000
+        return self._issuers[issuer].ring.usable(
+            now_ms=int(self._now() * 1000), max_age_ms=int(self._limits.max_age * 1000)
+        )
 
     def fault(self, issuer: str) -> str:
-        """Why the last fetch failed; empty if it didn't."""
+        """What was wrong with the last fetch, an empty set among it; empty if a key came."""
         return self._issuers[issuer].fault
 
     def age(self, issuer: str) -> float | None:
-        """Seconds since this worker's own last fetch that brought a usable key; None if there was none."""
+        """Seconds since this worker's own last fetch that brought a usable key; None if there was none, or it is empty."""
         fetched_at = self._issuers[issuer].fetched_at
         return None if fetched_at is None else self._clock() - fetched_at
 
@@ -126,9 +131,7 @@ class KeySets:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: KeySetError, a bad host
             self._failed(issuer, known, f"{type(error).__name__}: {error}"[:200])
             return
-        if known.fault or known.dropped != keys.dropped:
-            log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
-        known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
+        self._answered(issuer, known, keys)
         known.ring = known.ring.after_fetch(
             keys, as_of_ms=max(began_ms - document.age_s * 1000, 0), max_age_ms=int(self._limits.max_age * 1000)
         )
@@ -136,6 +139,17 @@ class KeySets:
             self._unknown[issuer, kid] = True
         known.asked.clear()
         self._record(issuer, known, began_ms)
+
+    def _answered(self, issuer: str, known: _Issuer, keys: KeySet) -> None:
+        """A set came. An empty one is an answer, and means that nothing of this issuer is to be believed from now on."""
+        if not keys:
+            if known.fault != EMPTY:
+                log.warning("key_set_empty", issuer=issuer)
+            known.fault, known.dropped, known.fetched_at = EMPTY, (), None
+            return
+        if known.fault or known.dropped != keys.dropped:
+            log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
+        known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
 
     def _failed(self, issuer: str, known: _Issuer, fault: str) -> None:
         if fault != known.fault:
@@ -177,6 +191,7 @@ class KeySets:
 
 
 def _usable(keys: KeySet) -> KeySet:
-    if not keys:
-        raise KeySetError("no usable key: " + ("; ".join(keys.dropped) or "the set is empty"))
+    """Members of which none can be used are a mistake at the server, not a withdrawal."""
+    if not keys and keys.dropped:
+        raise KeySetError("no usable key: " + "; ".join(keys.dropped))
     return keys

@@ -106,6 +106,11 @@ class KeyRing:
             return seen.key
         return NoKey.UNKNOWN if self._fetched_after(arrival) else NoKey.NOT_YET
 
+    def usable(self, *, now_ms: int, max_age_ms: int) -> bool:
+        """Whether a key stands, and the last sight of any is not too old."""
+        stands = any(seen.missed_ms is None for seen in self.seen.values())
+        return stands and self.last_seen_ms is not None and now_ms - self.last_seen_ms <= max_age_ms
+
     def _fetched_after(self, arrival: Arrival) -> bool:
         """By our own clock if we had it before the fetch, else by the broker's, with the skew against us."""
         if self.fetched_ms is None:

@@ -115,6 +115,24 @@ def test_a_fetch_without_keys_withdraws_all_and_is_no_sight() -> None:
     assert (ring.fetched_ms, ring.last_seen_ms) == (T + 9, T)
 
 
+@pytest.mark.parametrize(
+    ("ring", "usable"),
+    [
+        (KeyRing(), False),
+        (fetches((T, [key()])), True),
+        (fetches((T, [])), False),
+        (fetches((T - 1, [key()]), (T, [])), False),
+        (fetches((T - 1, [key()]), (T, [key("b")])), True),
+        (KeyRing().recalled(seen(last=T - 1, missed=T)), False),  # another worker found the set empty
+        (KeyRing().recalled(seen(last=T - 1, missed=T)).recalled(seen("b", last=T)), True),
+        (fetches((T - DAY_MS, [key()])), True),
+        (fetches((T - DAY_MS - 1, [key()])), False),
+    ],
+)
+def test_an_issuer_is_usable_while_a_key_stands_that_was_seen_of_late(ring: KeyRing, usable: bool) -> None:  # noqa: FBT001 - a column
+    assert ring.usable(now_ms=T, max_age_ms=DAY_MS) is usable
+
+
 def test_a_kid_that_is_given_to_another_key_means_the_new_one() -> None:
     """Whoever reuses a kid can't have both: the later sight counts, and the first one's history goes."""
     ring = fetches((T, [key()]), (T + 100, [key("a", "other")]))
