@@ -116,10 +116,10 @@ class KeySets:
             known.recorded[seen.key.kid] = seen
 
     def let_go(self, issuer: str, kid: str) -> None:
-        """The memory let go of a key: it verifies nothing any more, unless a fetch still shows it."""
+        """The memory let go of a key: it verifies nothing any more, unless our last fetch showed it; then it is told anew."""
         known = self._issuers.get(issuer)
         if known is not None:
-            known.ring = known.ring.without(kid)
+            known.ring = known.ring.let_go(kid)
             known.recorded.pop(kid, None)
 
     async def refresh(self, session: aiohttp.ClientSession, issuer: str) -> None:

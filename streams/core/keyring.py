@@ -144,6 +144,16 @@ class KeyRing:
         """A key that is news to us although we have fetched since: it had been withdrawn by then."""
         return seen if self.fetched_ms is None else _missed(seen, self.fetched_ms)
 
+    def let_go(self, kid: str) -> KeyRing:
+        """What is known after the memory has let go of a key: one that our own last fetch showed is known all the same.
+
+        To drop that would call a good record's key unknown until the next fetch.
+        """
+        seen = self.seen.get(kid)
+        if seen is None or seen.missed_ms is not None or self.fetched_ms is None or seen.last_seen_ms < self.fetched_ms:
+            return self.without(kid)
+        return self
+
     def without(self, kid: str) -> KeyRing:
         """Forget a key."""
         return _ring({each: seen for each, seen in self.seen.items() if each != kid}, self.fetched_ms)

@@ -137,6 +137,34 @@ def test_what_is_forgotten_for_want_of_room_is_forgotten_in_the_memory_too() -> 
     with_workers(check)
 
 
+def test_a_tombstone_for_a_key_that_stands_refuses_nothing_and_the_memory_is_told_anew() -> None:
+    """Another worker had no room for it, or somebody wrote the tombstone by hand."""
+
+    async def check(_server: Server, at: Worker) -> None:
+        before = At(int(at.clock.now * 1000) - 120_000)
+        await at.after(0)
+        at.sets.let_go(ISSUER, "a")
+        assert isinstance(at.sets.find(ISSUER, "a", before), Key)
+        assert at.sets.usable(ISSUER)
+        assert await at.after(1) == [("a", True)]
+        assert await at.after(1) == []
+
+    with_workers(check)
+
+
+def test_a_tombstone_for_a_withdrawn_key_is_obeyed() -> None:
+    async def check(server: Server, at: Worker) -> None:
+        before = At(int(at.clock.now * 1000))
+        await at.after(0)
+        server.body = OTHER
+        await at.after(1)
+        at.sets.let_go(ISSUER, "a")
+        assert at.sets.find(ISSUER, "a", before) is NoKey.UNKNOWN
+        assert await at.after(1) == []
+
+    with_workers(check)
+
+
 def test_what_the_memory_already_holds_is_not_written_again() -> None:
     """Every worker reads what the others write: one of them says that a key still stands."""
 

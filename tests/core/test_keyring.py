@@ -213,6 +213,25 @@ def test_only_what_was_withdrawn_long_ago_is_outlived() -> None:
     assert left.without("gone") == left
 
 
+LET_GO: dict[str, tuple[KeyRing, bool]] = {
+    "shown by our last fetch": (fetches((T - 9, [key()]), (T, [key()])), True),
+    "and seen by another since": (fetches((T, [key()])).recalled(seen(last=T + 5)), True),
+    "not shown by our last fetch": (fetches((T - 9, [key()]), (T, [key("b")])), False),
+    "missed by another since": (fetches((T, [key()])).recalled(seen(last=T, missed=T + 5)), False),
+    "never fetched by us": (KeyRing().recalled(seen(last=T)), False),
+    "never heard of": (fetches((T, [key("b")])), False),
+}
+
+
+@pytest.mark.parametrize(("ring", "kept"), LET_GO.values(), ids=LET_GO)
+def test_what_the_memory_lets_go_of_is_kept_if_our_own_last_fetch_showed_it(ring: KeyRing, kept: bool) -> None:  # noqa: FBT001 - a column
+    """Else a record that waits is called unknown although its key stands."""
+    left = ring.let_go("a")
+    assert ("a" in left.seen) is kept
+    assert {kid for kid in left.seen if kid != "a"} == {kid for kid in ring.seen if kid != "a"}
+    assert left.fetched_ms == ring.fetched_ms
+
+
 def test_of_too_many_keys_those_withdrawn_first_are_forgotten() -> None:
     """And none that stands."""
     one, ring = key(), KeyRing()
