@@ -97,7 +97,7 @@ class KeySets:
         return self._issuers[issuer].fault
 
     def age(self, issuer: str) -> float | None:
-        """Seconds since this worker's own last fetch that brought a usable key; None if there was none, or it is empty."""
+        """Seconds since this worker's own last fetch that brought a key; None if none did, or the set is empty now."""
         fetched_at = self._issuers[issuer].fetched_at
         return None if fetched_at is None else self._clock() - fetched_at
 
@@ -116,7 +116,7 @@ class KeySets:
             known.recorded[seen.key.kid] = seen
 
     def let_go(self, issuer: str, kid: str) -> None:
-        """The memory let go of a key: it verifies nothing any more, unless our last fetch showed it; then it is told anew."""
+        """The memory let go of a key: it verifies nothing any more, or is told anew if our last fetch showed it."""
         known = self._issuers.get(issuer)
         if known is not None:
             known.ring = known.ring.let_go(kid)
@@ -141,7 +141,7 @@ class KeySets:
         self._record(issuer, known, began_ms)
 
     def _answered(self, issuer: str, known: _Issuer, keys: KeySet) -> None:
-        """A set came. An empty one is an answer, and means that nothing of this issuer is to be believed from now on."""
+        """A set came. An empty one is an answer, too: nothing of this issuer is to be believed from now on."""
         if not keys:
             if known.fault != EMPTY:
                 log.warning("key_set_empty", issuer=issuer)

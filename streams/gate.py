@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
+from cachetools import TTLCache
 
 from streams import topics
 from streams.core.token import Producer
@@ -21,6 +22,8 @@ from streams.holds import Holds
 log = structlog.get_logger(__name__)
 
 GATE_RED: Final = "gate_red"
+SAID_FOR_S: Final = 60.0
+"""Reasons that take turns are logged once in so long; a change of colour, or of ingest's hold, always."""
 
 
 class KeyState(Protocol):
@@ -80,7 +83,8 @@ class Gate1:
         self._holds = holds
         self._now = now
         self._state = GateState(green=False, why="not looked yet", since_ms=int(now() * 1000))
-        self._logged: bool | None = None
+        self._logged: tuple[bool, bool, str] | None = None
+        self._said: TTLCache[tuple[bool, bool, str], bool] = TTLCache(100, SAID_FOR_S, timer=now)
         self.waits: Callable[[str], bool] = lambda _topic: False
         """Whether a record of this topic waits for a key; told by `streams.intake`."""
 
@@ -112,9 +116,19 @@ class Gate1:
         for topic, issuers in self._issuers.items():
             lacking = not all(self._keys.usable(issuer) for issuer in issuers)
             self._set([topic], held=shut or lacking or self.waits(topic))
-        if state.green is not self._logged:  # others ask for the state, too: what it was before tells nothing
-            log.info("gate1", green=state.green, why=state.why, ingest_held=shut)
-            self._logged = state.green
+        self._log(state, ingest_held=shut)
+
+    def _log(self, state: GateState, *, ingest_held: bool) -> None:
+        """Others ask for the state, too: only what was logged last tells whether this is news."""
+        told = (state.green, ingest_held, kind_of(state.why))
+        if told == self._logged:
+            return
+        if self._logged is None or told[:2] != self._logged[:2]:
+            self._said.clear()
+        if told not in self._said:
+            log.info("gate1", green=state.green, why=state.why, ingest_held=ingest_held)
+            self._logged = told
+            self._said[told] = True
 
     def _has_auth_keys(self) -> bool:
         return self._auth is not None and self._keys.usable(self._auth.keys_of)
@@ -125,6 +139,11 @@ class Gate1:
                 self._holds.hold(name, GATE_RED)
             else:
                 self._holds.release(name, GATE_RED)
+
+
+def kind_of(why: str) -> str:
+    """What a reason is about, without its detail: ``key set: ClientConnectorError``, ``token: blocked, …``."""
+    return ": ".join(why.split(": ")[:2])
 
 
 def _by_topic(producers: Iterable[Producer]) -> Mapping[str, list[str]]:

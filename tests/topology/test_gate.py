@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from streams import topics
 from streams.core.token import Producer
-from streams.gate import GATE_RED, Auth, Fresh, Gate1, GateState
+from streams.gate import GATE_RED, SAID_FOR_S, Auth, Fresh, Gate1, GateState
 from streams.holds import Holds
 from tests.fakes import FakeKeyState, SteppedClock
 
@@ -218,17 +218,63 @@ def test_a_hold_for_another_reason_outlives_the_gate() -> None:
     assert world.holds.reasons() == {topics.DISPATCH_TRANSACTIONAL: frozenset({"paused"})}
 
 
-def test_each_change_of_colour_is_logged_once_whoever_looks_first() -> None:
-    """Heartbeat, metrics and /canary ask for the state as well."""
-    world = World(probe=Fresh(None, "no"))
+Step = tuple[Fresh, float | None, bool]
+"""The probe, the age of the auth service's keys, and whether they are usable."""
+
+
+def logged_by(world: World, *steps: Step, every_s: float = 0.0) -> list[tuple[bool, str, bool]]:
+    """What is logged on the way: colour, reason, and whether ingest is held."""
     with capture_logs() as logged:
-        for probe in (world.probe, Fresh(None, "still no"), WELL, WELL, Fresh(61.0, "no")):
+        for probe, age, usable in steps:
             world.probe = probe
+            world.keys.ages = {} if age is None else {AUTH: age}
+            world.keys.keys = {AUTH, AGENT, PILOT} if usable else {AGENT, PILOT}
+            world.clock.now += every_s
             world.state()
             world.gate.apply()
             world.gate.apply()
-    assert [(entry["event"], entry["green"], entry["why"]) for entry in logged] == [
-        ("gate1", False, "token: no"),
-        ("gate1", True, ""),
-        ("gate1", False, "token: no"),
+    assert {entry["event"] for entry in logged} <= {"gate1"}
+    return [(entry["green"], entry["why"], entry["ingest_held"]) for entry in logged]
+
+
+def test_each_change_of_colour_is_logged_once_whoever_looks_first() -> None:
+    """Heartbeat, metrics and /canary ask for the state as well."""
+    no, over = Fresh(None, "no"), Fresh(61.0, "no")
+    steps = [(probe, 1.0, True) for probe in (no, WELL, WELL, over, WELL)]
+    assert logged_by(World(), *steps) == [
+        (False, "token: no", False),
+        (True, "", False),
+        (False, "token: no", False),
+        (True, "", False),
     ]
+
+
+def test_while_it_is_red_another_reason_is_logged_and_so_is_that_ingest_is_held() -> None:
+    """A start with a secret that is refused, and then an outage of the key set: each is to be seen in the log."""
+    blocked = Fresh(None, "blocked, pending gate 1: the token endpoint answered 401 (invalid_client)")
+    assert logged_by(
+        World(),
+        (Fresh(None, "not asked yet"), None, False),
+        (Fresh(None, "not asked yet"), 1.0, True),
+        (blocked, 1.0, True),
+        (blocked, 90.0, True),
+        (blocked, 90.0, False),
+    ) == [
+        (False, "key set: did not work lately", True),
+        (False, "token: not asked yet", False),
+        (False, f"token: {blocked.fault}", False),
+        (False, "key set: did not work lately", False),
+        (False, "key set: did not work lately", True),
+    ]
+
+
+def test_a_detail_of_a_reason_that_was_logged_is_not_logged_again() -> None:
+    steps = [(Fresh(None, f"can't be reached: {name}"), 1.0, True) for name in "abc"]
+    assert logged_by(World(), *steps) == [(False, "token: can't be reached: a", False)]
+
+
+def test_reasons_that_take_turns_do_not_flood_the_log() -> None:
+    """Each is said again when a minute has gone by."""
+    steps = [(Fresh(None, f"the token endpoint answered {503 - index % 2}"), 1.0, True) for index in range(60)]
+    assert len(logged_by(World(), *steps, every_s=5.0)) <= 2 * (1 + 60 * 5 / SAID_FOR_S)
+    assert len(logged_by(World(), *steps, every_s=5.0)) >= 4
