@@ -17,6 +17,7 @@ from streams.acks import Partition, Source
 from streams.core.reasons import Undecided
 from streams.core.records import Record
 from streams.publisher import Publisher
+from streams.steady import ClockWatch
 from streams.topology import Topology
 
 log = structlog.get_logger(__name__)
@@ -44,9 +45,11 @@ class Intake:
         self._lines: dict[Partition, Line] = {}
         self._working: asyncio.Task[None] | None = None
         self._fetched = False
+        self._clocks = ClockWatch()
 
     async def take(self, record: Record, source: Source) -> None:
         """Process and publish one record, or put it in line."""
+        self._clocks.look(record)
         line = self._lines.get(source.partition)
         if line is not None:
             line.append((record, source))

@@ -1,7 +1,7 @@
 """The memory of one issuer's keys: what its key set held, and when (milliseconds since the epoch). Pure.
 
 A key that was withdrawn still verifies what was appended before; a key that nobody has seen is only called unknown
-after a fetch that began later than the record was appended. So neither a rotation nor an outage refuses a good record.
+after a fetch that began later than we had the record. So neither a rotation nor an outage refuses a good record.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Arrival(Protocol):
 
     @property
     def received_ms(self) -> int:
-        """This worker's clock when it had it."""
+        """When this worker had it, by the clock that it fetches by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class SeenKey:
 class NoKey(Enum):
     """Why there is no key for a record."""
 
-    UNKNOWN = "a key set fetched after the record's append does not have it"
+    UNKNOWN = "a key set fetched after the record was received does not have it"
     NOT_YET = "only a later fetch can tell"
 
 
@@ -112,10 +112,8 @@ class KeyRing:
         return stands and self.last_seen_ms is not None and now_ms - self.last_seen_ms <= max_age_ms
 
     def _fetched_after(self, arrival: Arrival) -> bool:
-        """By our own clock if we had it before the fetch, else by the broker's, with the skew against us."""
-        if self.fetched_ms is None:
-            return False
-        return self.fetched_ms > min(arrival.received_ms, arrival.appended_ms + SKEW_MS)
+        """By one clock, our own: that of the broker may be apart from it by any amount, and nobody would notice."""
+        return self.fetched_ms is not None and self.fetched_ms > arrival.received_ms
 
     def after_fetch(self, fetched: KeySet, *, as_of_ms: int, max_age_ms: int) -> KeyRing:
         """What is known after a good fetch of the set as it was at ``as_of_ms``; that may be older news than we have.

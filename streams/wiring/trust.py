@@ -13,7 +13,7 @@ from adapters.oauth import TokenEndpoint
 from config.key_source import KeySource
 from config.producers import ProducerRow
 from config.settings import Settings
-from streams import topics
+from streams import steady, topics
 from streams.auth_probe import AuthProbe
 from streams.core import keys, token
 from streams.core.access import AccessRules
@@ -48,8 +48,9 @@ def new_trust(
     """Keys of every registered issuer and of the auth service, and the gate over them."""
     producers = tuple(producer_of(row) for row in rows)
     auth = auth_source(settings)
-    memory = KeyMemory(writer, prefix=settings.topic_prefix)
-    key_sets = KeySets([*(row.keys for row in rows), *auth], keys.parse, key_set_limits(settings), memory)
+    memory = KeyMemory(writer, prefix=settings.topic_prefix, now=steady.now)
+    sources = [*(row.keys for row in rows), *auth]
+    key_sets = KeySets(sources, keys.parse, key_set_limits(settings), memory, now=steady.now)
     probe = tuple(new_probe(settings, source, key_sets) for source in auth)
     seen_by_gate = (
         Auth(keys_of=source.issuer, probe=each.fresh, fresh_for=settings.gate1_fresh_for)
@@ -95,7 +96,7 @@ def new_probe(settings: Settings, source: KeySource, key_sets: KeySets) -> AuthP
         timeout=settings.jwks_timeout,
     )
     rules = AccessRules(issuer=settings.oauth_issuer or "", keys_of=source.issuer, keys=key_sets)
-    return AuthProbe(endpoint, rules, every=settings.gate1_probe_every, retry=settings.jwks_cool_down)
+    return AuthProbe(endpoint, rules, every=settings.gate1_probe_every, retry=settings.jwks_cool_down, now=steady.now)
 
 
 def key_set_limits(settings: Settings) -> KeySetLimits:
