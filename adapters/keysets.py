@@ -76,8 +76,6 @@ class KeySets:
         self._memory = memory
         self._clock = clock
         self._now = now
-        self.recalled: Callable[[], bool] = lambda: True
-        """Whether the memory was read to its end; before that, a key that isn't known may only not be known yet."""
         self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in sources}
         self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(MAX_UNKNOWN, limits.unknown_for, timer=clock)
 
@@ -85,6 +83,10 @@ class KeySets:
         """The key that may verify what arrived then. While the issuer's keys are missing or too old: not yet."""
         found = self._issuers[issuer].ring.find(kid, arrival) if self.usable(issuer) else NoKey.NOT_YET
         return NoKey.NOT_YET if found is NoKey.UNKNOWN and not self.recalled() else found
+
+    def recalled(self) -> bool:
+        """Whether the memory was read to its end."""
+        return self._memory.is_read()
 
     def usable(self, issuer: str) -> bool:
         """Whether records of this issuer should be read at all: there are keys, and they aren't too old."""

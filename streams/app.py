@@ -94,13 +94,18 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     rows = producers.read(settings.producers_file, production=settings.production)
     holds, metrics = Holds(), Metrics()
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
-    trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
+    trust_parts = TrustParts(
+        holds=holds,
+        waits=lambda topic: intake.waits(topic),  # noqa: PLW0108 - intake is made below: it needs the keys
+        keys=parts.keys,
+        gate=parts.gate,
+    )
+    trust = new_trust(settings, bootstrap, rows, writer, trust_parts)
     counting, mode = Counting(metrics), mode_clock(settings)
     publishers = tuple(new_publisher(settings, bootstrap, parts.publisher) for _ in ("agents", "dispatcher"))
     for_agents, for_dispatcher = publishers
     topology = parts.topology(new_topology(trust.rules, counting, mode))
     intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply)
-    trust.gate.waits = intake.waits
     app = new_app(settings, bootstrap, holds, intake, parts.consumer)
     agents.attach(app, topology.steps, intake, topic_prefix=settings.topic_prefix)
     office = Office(

@@ -78,8 +78,8 @@ def _since_ms(heard: Fleet) -> int:
 
 def _line(state: WorkerState) -> str:
     word = "GREEN" if state.gate1_green else f"RED    {state.gate1_why}"
-    held = f"\n      held: {', '.join(sorted(state.holds))}" if state.holds else ""
-    return f"  {state.worker}  {word}  since {_time(state.gate1_since_ms)}{held}"
+    held = [f"\n      held: {topic}  {'; '.join(reasons)}" for topic, reasons in sorted(state.holds.items())]
+    return f"  {state.worker}  {word}  since {_time(state.gate1_since_ms)}{''.join(held)}"
 
 
 def _time(ms: int) -> str:

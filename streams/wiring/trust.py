@@ -35,9 +35,10 @@ class Trust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustParts:
-    """What the gate sets, and what a composition may exchange."""
+    """What the gate sets, which topics have records that wait, and what a composition may exchange."""
 
     holds: Holds
+    waits: Callable[[str], bool]
     keys: Callable[[token.Keys], token.Keys] = lambda keys: keys
     gate: type[Gate1] = Gate1
 
@@ -48,25 +49,24 @@ def new_trust(
     """Keys of every registered issuer and of the auth service, and the gate over them."""
     producers = tuple(producer_of(row) for row in rows)
     auth = auth_source(settings)
-    memory = KeyMemory(writer, prefix=settings.topic_prefix, now=steady.now)
     sources = [*(row.keys for row in rows), *auth]
+    follower = TopicFollower(
+        kafka_config.rdkafka(settings, bootstrap),
+        settings.topic_prefix + topics.KEYS,
+        lambda entry: memory.read(entry.key, entry.value, key_sets),  # which are made below: each needs the other
+    )
+    memory = KeyMemory(writer, prefix=settings.topic_prefix, is_read=follower.is_caught_up, now=steady.now)
     key_sets = KeySets(sources, keys.parse, key_set_limits(settings), memory, now=steady.now)
     probe = tuple(new_probe(settings, source, key_sets) for source in auth)
     seen_by_gate = (
         Auth(keys_of=source.issuer, probe=each.fresh, fresh_for=settings.gate1_fresh_for)
         for source, each in zip(auth, probe, strict=True)
     )
-    follower = TopicFollower(
-        kafka_config.rdkafka(settings, bootstrap),
-        settings.topic_prefix + topics.KEYS,
-        lambda entry: memory.read(entry.key, entry.value, key_sets),
-    )
-    key_sets.recalled = follower.is_caught_up
     return Trust(
         rules=token.TokenRules({producer.issuer: producer for producer in producers}, parts.keys(key_sets)),
         key_sets=key_sets,
         memory=follower,
-        gate=parts.gate(producers, key_sets, next(seen_by_gate, None), parts.holds),
+        gate=parts.gate(producers, key_sets, next(seen_by_gate, None), parts.holds, waits=parts.waits),
         probe=probe,
     )
 

@@ -246,6 +246,23 @@ def test_what_is_remembered_is_used_no_longer_than_what_was_fetched(age: float, 
     with_workers(check, 2)
 
 
+def test_until_the_memory_is_read_no_key_is_called_unknown() -> None:
+    """It may hold the key of a record from before a rotation; whoever may not read it must see why records wait."""
+
+    async def check(_server: Server, at: Worker) -> None:
+        came = At(int(at.clock.now * 1000))
+        at.memory.read = False
+        await at.after(1)
+        assert at.sets.find(ISSUER, "old", came) is NoKey.NOT_YET
+        assert isinstance(at.sets.find(ISSUER, "a", came), Key)
+        assert not at.sets.recalled()
+        at.memory.read = True
+        assert at.sets.find(ISSUER, "old", came) is NoKey.UNKNOWN
+        assert at.sets.recalled()
+
+    with_workers(check)
+
+
 def test_what_is_remembered_of_a_stranger_is_left_alone() -> None:
     """An issuer that was struck off the list."""
 

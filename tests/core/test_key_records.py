@@ -185,7 +185,7 @@ class Reader:
 def test_what_the_memory_writes_it_reads_and_the_rest_it_leaves_alone() -> None:
     """Under the deployment's prefix; a tombstone lets go of its key."""
     pen, reader = Pen(), Reader()
-    memory = KeyMemory(pen, prefix="blue.", now=lambda: NOW_MS / 1000)
+    memory = KeyMemory(pen, prefix="blue.", is_read=lambda: True, now=lambda: NOW_MS / 1000)
     memory.remember(ISSUER, seen())
     memory.forget(ISSUER, "k")
     (topic, key, value), tombstone = pen.put_down

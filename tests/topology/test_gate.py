@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -40,14 +40,14 @@ class World:
     producers: Iterable[Producer] = (producer(AGENT), producer(PILOT))
     configured: bool = True
     waiting: set[str] = field(default_factory=set)
-    holds: Holds = field(default_factory=Holds)
     clock: SteppedClock = field(default_factory=SteppedClock)
+    holds: Holds = field(init=False)
     gate: Gate1 = field(init=False)
 
     def __post_init__(self) -> None:
+        self.holds = Holds(now=self.clock)
         auth = Auth(keys_of=AUTH, probe=lambda: self.probe, fresh_for=FRESH_FOR_S) if self.configured else None
-        self.gate = Gate1(self.producers, self.keys, auth, self.holds, now=self.clock)
-        self.gate.waits = self.waiting.__contains__
+        self.gate = Gate1(self.producers, self.keys, auth, self.holds, waits=self.waiting.__contains__, now=self.clock)
 
     def held(self) -> set[str]:
         """What is held after a look."""
@@ -185,6 +185,70 @@ def test_a_topic_of_which_a_record_waits_for_a_key_is_held_alone() -> None:
         assert world.held() == {topic}
         world.waiting.clear()
         assert world.held() == set()
+
+
+WHY_HELD: dict[str, tuple[World, dict[str, str]]] = {
+    "gate 1 is red": (
+        World(probe=Fresh(None, "no")),
+        dict.fromkeys(DISPATCH, "gate 1 is RED"),
+    ),
+    "and has no keys": (
+        World(keys=all_well(AGENT, PILOT), probe=Fresh(None, "no")),
+        dict.fromkeys(DISPATCH, "gate 1 is RED")
+        | dict.fromkeys(INBOUND | {topics.REDRIVE}, "gate 1 is RED without keys"),
+    ),
+    "no usable key, and why": (
+        World(keys=FakeKeyState(keys={AUTH, PILOT}, ages={AUTH: 1.0}, faults={AGENT: "TimeoutError"})),
+        {f"events.{AGENT}": f"no usable key of {AGENT} (TimeoutError)"},
+    ),
+    "keys that are too old": (
+        World(keys=all_well(AUTH, PILOT)),
+        {f"events.{AGENT}": f"no usable key of {AGENT} (the last sight is too old)"},
+    ),
+    "a record waits": (World(waiting={f"events.{AGENT}"}), {f"events.{AGENT}": "a record waits for a key"}),
+    "and the memory of keys can't be read": (
+        World(keys=replace(all_well(), read=False), waiting={f"events.{AGENT}"}),
+        {f"events.{AGENT}": "a record waits for a key, keys not recalled"},
+    ),
+    "several things at once": (
+        World(
+            keys=replace(all_well(PILOT), faults={AGENT: "500"}), probe=Fresh(None, "no"), waiting={f"events.{AGENT}"}
+        ),
+        dict.fromkeys(DISPATCH, "gate 1 is RED")
+        | {
+            f"events.{AGENT}": f"gate 1 is RED without keys; no usable key of {AGENT} (500); a record waits for a key",
+            f"events.{PILOT}": "gate 1 is RED without keys",
+            topics.REDRIVE: "gate 1 is RED without keys",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("world", "why"), WHY_HELD.values(), ids=WHY_HELD)
+def test_of_each_topic_it_is_said_why_it_is_held_and_since_when(world: World, why: dict[str, str]) -> None:
+    """The reason is one of a closed set; what stands behind it is for people."""
+    world.held()
+    assert world.holds.texts() == {
+        topic: [f"{GATE_RED}: {text}, since 1970-01-01T00:16:40Z"] for topic, text in why.items()
+    }
+    assert set(world.holds.count()) == {GATE_RED}
+
+
+def test_a_hold_began_when_it_began_whatever_becomes_of_its_cause() -> None:
+    world = World(keys=all_well(AUTH, PILOT))
+    world.held()
+    world.clock.now += 60
+    world.keys.keys.add(AGENT)
+    world.waiting.add(f"events.{AGENT}")
+    world.held()
+    (text,) = world.holds.texts()[f"events.{AGENT}"]
+    assert text == f"{GATE_RED}: a record waits for a key, since 1970-01-01T00:16:40Z"
+    world.waiting.clear()
+    world.held()
+    world.waiting.add(f"events.{AGENT}")
+    world.held()
+    (text,) = world.holds.texts()[f"events.{AGENT}"]
+    assert text.endswith("since 1970-01-01T00:17:40Z"), "a new one"
 
 
 def test_what_is_tried_again_waits_record_by_record() -> None:

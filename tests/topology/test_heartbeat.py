@@ -26,6 +26,7 @@ from tests.builders import NOW_S
 from tests.topology.test_publisher import turns
 
 NOW_MS = NOW_S * 1000
+SINCE = "2026-09-21T14:13:20Z"
 GONE_AFTER_MS = 10_000
 LONG_AGO_MS = NOW_MS - 2 * GONE_AFTER_MS
 SCHEMA = registry.load().records["worker"]
@@ -133,14 +134,18 @@ def test_gate_shows_state_reason_and_since_when_by_worker() -> None:
         gate1_green=False,
         gate1_why="token: blocked, pending gate 1: answered 401",
         gate1_since_ms=NOW_MS - 5_000,
-        holds={"comms.dispatch.transactional": [GATE_RED], "comms.dispatch.promotional": [GATE_RED]},
+        holds={
+            "events.a": [f"{GATE_RED}: no usable key of a (TimeoutError), since {SINCE}", f"paused, since {SINCE}"],
+            "comms.redrive": [GATE_RED],
+        },
     )
     printed = "\n".join(lines(heard(state("one"), red, state("three", at_ms=LONG_AGO_MS))))
     assert printed.splitlines() == [
         "gate 1  RED  since 2026-09-21T14:13:15Z",
         "  one  GREEN  since 2026-09-21T14:12:30Z",
         "  two  RED    token: blocked, pending gate 1: answered 401  since 2026-09-21T14:13:15Z",
-        "      held: comms.dispatch.promotional, comms.dispatch.transactional",
+        "      held: comms.redrive  gate_red",
+        f"      held: events.a  gate_red: no usable key of a (TimeoutError), since {SINCE}; paused, since {SINCE}",
         "  three  silent: it ended without saying so, or can't reach Kafka",
     ]
 
@@ -185,9 +190,9 @@ class Pen:
 
 def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
     """Under the deployment's prefix and the worker's own name."""
-    pen, holds = Pen(), Holds()
+    pen, holds = Pen(), Holds(now=lambda: float(NOW_S))
     holds.hold(topics.REDRIVE, "paused")
-    holds.hold(topics.REDRIVE, GATE_RED)
+    holds.hold(topics.REDRIVE, GATE_RED, "a record waits for a key")
     heart = Heart(
         load(overrides={"topic_prefix": "blue.", "build_id": "b7"}),
         pen,
@@ -215,7 +220,7 @@ def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
         gate1_green=False,
         gate1_why="key set: refused",
         gate1_since_ms=5,
-        holds={topics.REDRIVE: [GATE_RED, "paused"]},
+        holds={topics.REDRIVE: [f"{GATE_RED}: a record waits for a key, since {SINCE}", f"paused, since {SINCE}"]},
     )
 
 

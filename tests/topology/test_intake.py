@@ -265,8 +265,8 @@ def test_the_topic_is_held_while_a_record_of_it_waits_and_no_longer() -> None:
                 for issuer, topic in (("a", TOPIC), ("b", "events.b"))
             ]
             auth = Auth(keys_of="auth", probe=lambda: Fresh(1.0, ""), fresh_for=60.0)
-            gate = Gate1(bound, keys, auth, holds)
-            gate.waits, at.look = at.intake.waits, gate.apply
+            gate = Gate1(bound, keys, auth, holds, waits=at.intake.waits)
+            at.look = gate.apply
             await at.take(0, b"new")
             assert dict(holds.reasons()) == {TOPIC: {GATE_RED}}
             at.intake.look()
