@@ -64,5 +64,8 @@ class KeyMemory:
         told = read_key_record(value, now_ms=int(self._now() * 1000))
         if isinstance(told, str):
             log.warning("key_record_ignored", why=told)
+        elif key != key_record_key(told[0], told[1].key.kid):
+            # Compaction goes by that key: this one would neither replace what it speaks of nor fall to its tombstone.
+            log.warning("key_record_ignored", why="the record's key is not that of the issuer and kid in its value")
         else:
             keys.recall(*told)
