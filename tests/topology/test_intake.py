@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from structlog.testing import capture_logs
+
 from streams.acks import Source
 from streams.core.reasons import Reason, Rejected, Stage, Undecided
 from streams.core.records import Emit, Record
 from streams.core.token import Producer
 from streams.gate import GATE_RED, Auth, Fresh, Gate1
 from streams.holds import Holds
-from streams.intake import Intake
+from streams.intake import YIELD_EVERY, Intake
 from streams.publisher import Publisher, PublisherLimits
 from streams.topology import Outcome, Produced, Step, Topology
 from tests.builders import TOPIC, record
@@ -51,8 +53,13 @@ class Desk:
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
-        topology = Topology({topic: Step(Stage.INGEST, self.decide) for topic in (TOPIC, "events.b")}, self.tally)
+        step = Step(Stage.INGEST, self.decide, self.lacks)
+        topology = Topology(dict.fromkeys((TOPIC, "events.b"), step), self.tally)
         self.intake = Intake(topology, self.publisher, self.wanted, on_wait=self.told)
+
+    def lacks(self, at: Record) -> Undecided | None:
+        found = self.decide(at)
+        return found if isinstance(found, Undecided) else None
 
     def told(self) -> None:
         self.waits_told.append(self.intake.waits(TOPIC))
@@ -149,6 +156,57 @@ def test_later_records_of_the_partition_wait_behind_it_and_other_partitions_flow
     asyncio.run(scenario())
 
 
+def test_a_record_behind_another_asks_for_its_key_at_once() -> None:
+    """So that one fetch serves the whole line; what needs no key asks for none, and nothing is decided out of turn."""
+
+    async def scenario() -> None:
+        async with desk() as at:
+            for offset, kid in enumerate([b"new", KNOWN, b"second", b"third"]):
+                await at.take(offset, kid)
+            assert at.wanted.asked == [("issuer", "new"), ("issuer", "second"), ("issuer", "third")]
+            assert (at.produced(), at.tally.seen) == ([], [])
+
+    asyncio.run(scenario())
+
+
+def test_a_long_line_leaves_the_loop_its_turns() -> None:
+    """Heartbeats and /readyz go on while thousands of records are worked off."""
+    count = 1000
+
+    async def scenario() -> int:
+        async with desk(max_in_flight=count + 1) as at:
+            for offset in range(count):
+                await at.take(offset, b"new")
+            at.keys.add(b"new")
+            at.intake.look()
+            seen = 0
+            while at.intake.waits(TOPIC):
+                await asyncio.sleep(0)
+                seen += 1
+            assert len(at.produced()) == count
+            return seen
+
+    assert asyncio.run(scenario()) >= count / YIELD_EVERY
+
+
+def test_each_record_that_comes_to_wait_at_the_head_is_logged_once() -> None:
+    """However often it is tried in vain; what lies behind it is not spoken of."""
+
+    async def scenario() -> None:
+        async with desk() as at:
+            for offset, kid in enumerate([b"new", KNOWN, b"later", KNOWN]):
+                await at.take(offset, kid)
+            for found in (KNOWN, b"new", KNOWN):
+                at.keys.add(found)
+                at.waits_told.clear()
+                at.intake.look()
+                await until(lambda: at.waits_told == [True])
+
+    with capture_logs() as logged:
+        asyncio.run(scenario())
+    assert [(entry["event"], entry["offset"]) for entry in logged] == [("record_waits", 0), ("record_waits", 2)]
+
+
 def test_once_keys_were_fetched_what_waited_is_decided_in_order() -> None:
     """And acked in order; the gate is told that nothing waits any more; each record is counted once."""
 
@@ -188,7 +246,7 @@ def test_what_still_cannot_be_decided_stays_and_so_does_all_behind_it() -> None:
             await until(lambda: len(at.waits_told) == 3)
             assert at.produced() == [b"0/0", b"0/1"]
             assert at.intake.waits(TOPIC)
-            assert at.wanted.asked[2:] == [("issuer", "later"), ("issuer", "never")]
+            assert at.wanted.asked[3:] == [("issuer", "later"), ("issuer", "never")]
             await at.confirm_all()
             assert at.acked == [(0, 0), (0, 1)]
             at.keys |= {b"later", b"never"}
