@@ -16,7 +16,7 @@ from typing import Final
 import aiohttp
 import orjson
 
-from config.key_source import KeySource
+from config.key_source import SECURE, KeySource
 from streams.core.ports import KeySetError
 
 HTTP_OK: Final = 200
@@ -79,7 +79,7 @@ class KeyFetcher:
             raise KeySetError("the discovery document is not this issuer's: its `issuer` must be the address asked")
         url = answer.get("jwks_uri")
         if not isinstance(url, str) or not self._source.allows(url):
-            raise KeySetError("the discovery document's `jwks_uri` must be https")
+            raise KeySetError(f"the discovery document's `jwks_uri` must be {SECURE}")
         return url
 
     async def _get(self, session: aiohttp.ClientSession, url: str) -> Document:

@@ -24,6 +24,7 @@ from streams.core.ports import Arrival, Key, KeyMemory, KeyRing, KeySet, KeySetE
 log = structlog.get_logger(__name__)
 
 EMPTY: Final = "the key set is empty: all keys are withdrawn"
+MAX_FAULT: Final = 200
 MAX_UNKNOWN: Final = 1000
 """Unknown kids remembered as such; a flood of new ones costs memory up to this, and never more fetches."""
 
@@ -59,7 +60,11 @@ class _Issuer:
 
 
 class KeySets:
-    """The keys of every issuer. `find` is what verification reads; the rest is for gate, memory and the background."""
+    """The keys of every issuer. `find` is what verification reads; the rest is for gate, memory and the background.
+
+    Raises:
+        ValueError: two sources are of one issuer.
+    """
 
     def __init__(
         self,
@@ -76,7 +81,10 @@ class KeySets:
         self._memory = memory
         self._clock = clock
         self._now = now
-        self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in sources}
+        listed = list(sources)
+        self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in listed}
+        if len(self._issuers) < len(listed):
+            raise ValueError("two key sources for one issuer: the keys of one would verify the other's tokens")
         self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(MAX_UNKNOWN, limits.unknown_for, timer=clock)
 
     def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
@@ -131,7 +139,7 @@ class KeySets:
             document = await known.fetcher.fetch(session)
             keys = _usable(await asyncio.to_thread(self._parse, document.body))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: KeySetError, a bad host
-            self._failed(issuer, known, f"{type(error).__name__}: {error}"[:200])
+            self._failed(issuer, known, fault_of(error))
             return
         self._answered(issuer, known, keys)
         known.ring = known.ring.after_fetch(
@@ -197,3 +205,11 @@ def _usable(keys: KeySet) -> KeySet:
     if not keys and keys.dropped:
         raise KeySetError("no usable key: " + "; ".join(keys.dropped))
     return keys
+
+
+def fault_of(error: Exception) -> str:
+    """An error of a fetch in words that may be shown: our own, else its type and status. Others quote the address."""
+    if isinstance(error, KeySetError):
+        return str(error)[:MAX_FAULT]
+    status = f" {error.status}" if isinstance(error, aiohttp.ClientResponseError) else ""
+    return type(error).__name__ + status

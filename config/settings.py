@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.key_source import is_secure
+from config.key_source import SECURE, is_secure
 
 HERE: Final = Path(__file__).parent
 
@@ -211,7 +211,7 @@ def _oauth_conflicts(s: Settings) -> list[str]:
         "OAUTH_TOKEN_ENDPOINT": s.oauth_token_endpoint,
     }
     return problems + [
-        f"{name}: must be https (http on loopback with ENVIRONMENT=development)"
+        f"{name}: must be {SECURE}"
         for name, url in addresses.items()
         if url is not None and not is_secure(url, production=s.production)
     ]

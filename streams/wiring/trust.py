@@ -10,7 +10,7 @@ from adapters.kafka_log import TopicFollower, TopicWriter
 from adapters.key_fetch import FetchLimits
 from adapters.keysets import KeySetLimits, KeySets
 from adapters.oauth import TokenEndpoint
-from config.key_source import KeySource
+from config.key_source import AUTH_PREFIX, KeySource
 from config.producers import ProducerRow
 from config.settings import Settings
 from streams import steady, topics
@@ -81,7 +81,7 @@ def auth_source(settings: Settings) -> tuple[KeySource, ...]:
     """Where the auth service's keys are: OAUTH_JWKS_URI, else what discovery at OAUTH_ISSUER says; empty if unset."""
     if settings.oauth_issuer is None:
         return ()
-    name, jwks = f"oauth:{settings.oauth_issuer}", settings.oauth_jwks_uri or ""
+    name, jwks = AUTH_PREFIX + settings.oauth_issuer, settings.oauth_jwks_uri or ""
     discovery = "" if jwks else settings.oauth_issuer
     return (KeySource(issuer=name, jwks=jwks, discovery=discovery, production=settings.production),)
 
