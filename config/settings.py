@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     # Fleet
     heartbeat_every: Seconds = _row("How often a worker says on comms.workers what it does.", 2.0, "s")
     heartbeat_gone_after: Seconds = _row("A worker that is silent for so long counts as gone.", 10.0, "s")
+    heartbeat_forgotten_after: Seconds = _row(
+        "One that is gone for so long is no longer listed; every start has a name of its own.", 3600.0, "s"
+    )
 
     # Providers
     smtp_url: SecretStr | None = _row("smtp://[user:password@]host:port or smtps://…; needed for live e-mail.", None)
