@@ -36,7 +36,15 @@ class Entry:
 class TopicFollower:
     """Reads one topic from its beginning and goes on. ``on_entry`` is called in the event loop, in partition order."""
 
-    def __init__(self, config: Mapping[str, Any], topic: str, on_entry: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topic: str,
+        on_entry: Callable[[Entry], None],
+        *,
+        connect: Callable[[dict[str, Any]], Consumer] = Consumer,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._config = {
             **config,
             "group.id": "comcenter.follower",  # librdkafka wants one; nothing is ever committed under it
@@ -47,6 +55,10 @@ class TopicFollower:
         }
         self._topic = topic
         self._on_entry = on_entry
+        self._connect = connect
+        self._retry_s = retry_s
+        self._died_of = ""
+        self._said = ""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"follow {topic}", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -69,6 +81,10 @@ class TopicFollower:
         """Whether all that stood in the topic when it began was read."""
         return self._caught_up.is_set()
 
+    def fault(self) -> str:
+        """Why it reads no more although nobody stopped it; empty while it does, and after a stop."""
+        return f"the reader of {self._topic} ended with {self._died_of}" if self._died_of else ""
+
     async def stop(self) -> None:
         """End the thread."""
         self._closing.set()
@@ -78,7 +94,13 @@ class TopicFollower:
     # From here on: in the thread.
 
     def _follow(self) -> None:
-        consumer = Consumer(self._config)
+        try:
+            self._read(self._connect(self._config))
+        except Exception as error:  # noqa: BLE001 - whatever it is, a thread that dies unseen is worse
+            self._died_of = type(error).__name__
+            log.error("follower", topic=self._topic, error=self._died_of)
+
+    def _read(self, consumer: Consumer) -> None:
         try:
             open_places = self._begin(consumer)
             while not self._closing.is_set():
@@ -88,16 +110,29 @@ class TopicFollower:
 
     def _begin(self, consumer: Consumer) -> set[int]:
         while not self._closing.is_set():
-            try:
-                partitions = set(consumer.list_topics(self._topic, METADATA_S).topics[self._topic].partitions)
-            except KafkaException as error:
-                log.warning("follower", topic=self._topic, error=error.args[0].name())
-                partitions = set()
+            partitions = self._partitions(consumer)
             if partitions:
                 consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in partitions])
                 return partitions
-            self._closing.wait(RETRY_S)
+            self._closing.wait(self._retry_s)
         return set()
+
+    def _partitions(self, consumer: Consumer) -> set[int]:
+        """Empty if they can't be told: no broker, no such topic, or no right to it."""
+        try:
+            found = consumer.list_topics(self._topic, METADATA_S).topics[self._topic]
+        except KafkaException as error:
+            self._say(error.args[0].name())
+            return set()
+        if found.error is not None or not found.partitions:
+            self._say(found.error.name() if found.error is not None else "no partitions")
+        return set(found.partitions)
+
+    def _say(self, error: str) -> None:
+        """What is tried again each second is logged when it changes."""
+        if error != self._said:
+            log.warning("follower", topic=self._topic, error=error)
+        self._said = error
 
     def _hand_over(self, messages: list[Message], open_places: set[int]) -> None:
         entries = []
@@ -105,10 +140,12 @@ class TopicFollower:
             fault = message.error()
             if fault is None:
                 entries.append(_entry(message))
+                self._said = ""
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
                 open_places.discard(message.partition() or 0)
+                self._said = ""
             else:
-                log.warning("follower", topic=self._topic, error=fault.name())
+                self._say(fault.name())
         if self._loop.is_closed():
             return
         if entries:

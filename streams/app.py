@@ -6,10 +6,11 @@ A test composes a worker with a part exchanged by passing other `Parts` to `buil
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import faust.streams
+import structlog
 from confluent_kafka.admin import AdminClient
 
 from adapters import kafka_config
@@ -19,8 +20,10 @@ from adapters.kafka_probe import KafkaProbe
 from adapters.smtp import SmtpSender, SmtpServer
 from adapters.telemetry import Metrics
 from config import producers
+from config.producers import ProducerRow
 from config.settings import Settings
 from schemas import registry
+from schemas.registry import Registry
 from streams import agents, templates, topics, transport
 from streams.core import token
 from streams.core.flags import EffectiveMode
@@ -47,6 +50,8 @@ from streams.web.server import build as build_site
 from streams.wiring.gauges import expose
 from streams.wiring.kafka import App, dispatch_reading, new_app, new_dispatcher, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +97,22 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     """
     parts = parts or Parts()
     rows = producers.read(settings.producers_file, production=settings.production)
+    known = registry.load()
+    warn_of_unknown_types(rows, known)
     holds, metrics = Holds(), Metrics()
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
-    trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
+    trust_parts = TrustParts(
+        holds=holds,
+        waits=lambda topic: intake.waits(topic),  # noqa: PLW0108 - intake is made below: it needs the keys
+        keys=parts.keys,
+        gate=parts.gate,
+    )
+    trust = new_trust(settings, bootstrap, rows, writer, trust_parts)
     counting, mode = Counting(metrics), mode_clock(settings)
     publishers = tuple(new_publisher(settings, bootstrap, parts.publisher) for _ in ("agents", "dispatcher"))
     for_agents, for_dispatcher = publishers
-    topology = parts.topology(new_topology(trust.rules, counting, mode))
+    topology = parts.topology(new_topology(trust.rules, known, counting, mode))
     intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply)
-    trust.gate.waits = intake.waits
     app = new_app(settings, bootstrap, holds, intake, parts.consumer)
     agents.attach(app, topology.steps, intake, topic_prefix=settings.topic_prefix)
     office = Office(
@@ -143,12 +155,22 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     )
 
 
-def new_topology(tokens: token.TokenRules, counting: Counting, mode: Callable[[], EffectiveMode]) -> Topology:
+def warn_of_unknown_types(rows: Iterable[ProducerRow], known: Registry) -> None:
+    """A misspelt event type in the producers file lets nobody send anything, and is easy to overlook."""
+    for row in rows:
+        unknown = sorted(row.types - known.events.keys())
+        if unknown:
+            log.warning("types_unknown", issuer=row.issuer, types=unknown)
+
+
+def new_topology(
+    tokens: token.TokenRules, known: Registry, counting: Counting, mode: Callable[[], EffectiveMode]
+) -> Topology:
     """The pipeline with the shipped schemas and templates."""
     shipped, built_at_ms = templates.load(), time.time() * 1000
     rules = IngestRules(
         tokens=tokens,
-        schemas=registry.load(),
+        schemas=known,
         templates=shipped,
         # What was appended before this worker began may date from a dry run, and a dry run's backlog never goes out.
         mode_at=lambda appended_ms: mode().mode if appended_ms >= built_at_ms else Mode.DRY_RUN,

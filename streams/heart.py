@@ -50,7 +50,7 @@ class Heart:
             gate1_green=gate.green,
             gate1_why=gate.why,
             gate1_since_ms=gate.since_ms,
-            holds={topic: sorted(reasons) for topic, reasons in self._holds.reasons().items()},
+            holds=self._holds.texts(),
         )
 
     async def beat(self) -> None:

@@ -104,7 +104,16 @@ OWN: Final = (
     Topic(
         name=KEYS, key=Key.ISSUER_KEY, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=24 * HOUR_MS
     ),
-    Topic(name=WORKERS, key=Key.WORKER, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=HOUR_MS),
+    # The broker's time, so that a worker whose clock is off isn't taken for one that fell silent.
+    Topic(
+        name=WORKERS,
+        key=Key.WORKER,
+        partitions=1,
+        retention_ms=FOREVER,
+        clock=Clock.BROKER,
+        cleanup="compact",
+        segment_ms=HOUR_MS,
+    ),
 )
 
 
