@@ -47,7 +47,15 @@ class Entry:
 class TopicFollower:
     """Reads one topic from its beginning and goes on. ``on_entry`` is called in the event loop, in partition order."""
 
-    def __init__(self, config: Mapping[str, Any], topic: str, on_entry: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topic: str,
+        on_entry: Callable[[Entry], None],
+        *,
+        connect: Callable[[dict[str, Any]], Consumer] = Consumer,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._config = {
             "isolation.level": "read_committed",
             **config,
@@ -58,6 +66,10 @@ class TopicFollower:
         }
         self._topic = topic
         self._on_entry = on_entry
+        self._connect = connect
+        self._retry_s = retry_s
+        self._died_of = ""
+        self._said = ""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"follow {topic}", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -87,6 +99,10 @@ class TopicFollower:
         """Whether all that stood in the topic when it began was read."""
         return self._caught_up.is_set()
 
+    def fault(self) -> str:
+        """Why it reads no more although nobody stopped it; empty while it does, and after a stop."""
+        return f"the reader of {self._topic} ended with {self._died_of}" if self._died_of else ""
+
     async def stop(self) -> None:
         """End the thread."""
         self._closing.set()
@@ -98,22 +114,21 @@ class TopicFollower:
     def _follow(self) -> None:
         try:
             while not self._closing.is_set():
-                self._try_to_follow()
-        finally:
-            if not self._closing.is_set():
-                log.error("follower_ended", topic=self._topic)
+                self._read(self._connect(self._config))
+        except Exception as error:  # noqa: BLE001 - whatever it is, a thread that dies unseen is worse
+            self._died_of = type(error).__name__
+            log.error("follower", topic=self._topic, error=self._died_of)
 
-    def _try_to_follow(self) -> None:
-        """A client that fails is replaced by a new one, which goes on where the old one was."""
-        consumer = Consumer(self._config)
+    def _read(self, consumer: Consumer) -> None:
+        """Until it is closed, or fails: then a new client goes on where this one was."""
         try:
             open_places = self._begin(consumer)
             while not self._closing.is_set():
                 self._hand_over(_next(consumer), open_places)
                 self._between(consumer)
         except KafkaException as error:
-            log.warning("follower", topic=self._topic, error=error.args[0].name())
-            self._closing.wait(RETRY_S)
+            self._say(error.args[0].name())
+            self._closing.wait(self._retry_s)
         finally:
             consumer.close()
 
@@ -122,17 +137,30 @@ class TopicFollower:
 
     def _begin(self, consumer: Consumer) -> set[int]:
         while not self._closing.is_set():
-            try:
-                partitions = set(consumer.list_topics(self._topic, METADATA_S).topics[self._topic].partitions)
-            except KafkaException as error:
-                log.warning("follower", topic=self._topic, error=error.args[0].name())
-                partitions = set()
+            partitions = self._partitions(consumer)
             if partitions:
                 starts = {number: self._reached.get(number, OFFSET_BEGINNING) for number in partitions}
                 consumer.assign([TopicPartition(self._topic, number, start) for number, start in starts.items()])
                 return partitions
-            self._closing.wait(RETRY_S)
+            self._closing.wait(self._retry_s)
         return set()
+
+    def _partitions(self, consumer: Consumer) -> set[int]:
+        """Empty if they can't be told: no broker, no such topic, or no right to it."""
+        try:
+            found = consumer.list_topics(self._topic, METADATA_S).topics[self._topic]
+        except KafkaException as error:
+            self._say(error.args[0].name())
+            return set()
+        if found.error is not None or not found.partitions:
+            self._say(found.error.name() if found.error is not None else "no partitions")
+        return set(found.partitions)
+
+    def _say(self, error: str) -> None:
+        """What is tried again each second is logged when it changes."""
+        if error != self._said:
+            log.warning("follower", topic=self._topic, error=error)
+        self._said = error
 
     def _hand_over(self, messages: list[Message], open_places: set[int]) -> None:
         entries = []
@@ -141,11 +169,13 @@ class TopicFollower:
             if fault is None:
                 entries.append(_entry(message))
                 self._reached[entries[-1].partition] = entries[-1].offset + 1
+                self._said = ""
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
                 open_places.discard(message.partition() or 0)
                 self._reached[message.partition() or 0] = message.offset() or 0
+                self._said = ""
             else:
-                log.warning("follower", topic=self._topic, error=fault.name())
+                self._say(fault.name())
         if self._loop.is_closed():
             return
         if entries:

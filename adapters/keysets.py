@@ -23,6 +23,8 @@ from streams.core.ports import Arrival, Key, KeyMemory, KeyRing, KeySet, KeySetE
 
 log = structlog.get_logger(__name__)
 
+EMPTY: Final = "the key set is empty: all keys are withdrawn"
+MAX_FAULT: Final = 200
 MAX_UNKNOWN: Final = 1000
 """Unknown kids remembered as such; a flood of new ones costs memory up to this, and never more fetches."""
 
@@ -42,7 +44,10 @@ class KeySetLimits:
 
 @dataclass(slots=True)
 class _Issuer:
-    """What is known of one issuer. ``fetched_at``: monotonic seconds; ``fault`` is empty after a good fetch."""
+    """What is known of one issuer. ``fetched_at``: when keys came last, in monotonic seconds; None: there are none.
+
+    ``fault`` is empty after a fetch that brought a key.
+    """
 
     fetcher: KeyFetcher
     ring: KeyRing = field(default_factory=KeyRing)
@@ -55,7 +60,11 @@ class _Issuer:
 
 
 class KeySets:
-    """The keys of every issuer. `find` is what verification reads; the rest is for gate, memory and the background."""
+    """The keys of every issuer. `find` is what verification reads; the rest is for gate, memory and the background.
+
+    Raises:
+        ValueError: two sources are of one issuer.
+    """
 
     def __init__(
         self,
@@ -72,9 +81,10 @@ class KeySets:
         self._memory = memory
         self._clock = clock
         self._now = now
-        self.recalled: Callable[[], bool] = lambda: True
-        """Whether the memory was read to its end; before that, a key that isn't known may only not be known yet."""
-        self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in sources}
+        listed = list(sources)
+        self._issuers = {s.issuer: _Issuer(KeyFetcher(s, limits.fetch, clock=clock)) for s in listed}
+        if len(self._issuers) < len(listed):
+            raise ValueError("two key sources for one issuer: the keys of one would verify the other's tokens")
         self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(MAX_UNKNOWN, limits.unknown_for, timer=clock)
 
     def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
@@ -82,17 +92,22 @@ class KeySets:
         found = self._issuers[issuer].ring.find(kid, arrival) if self.usable(issuer) else NoKey.NOT_YET
         return NoKey.NOT_YET if found is NoKey.UNKNOWN and not self.recalled() else found
 
+    def recalled(self) -> bool:
+        """Whether the memory was read to its end."""
+        return self._memory.is_read()
+
     def usable(self, issuer: str) -> bool:
         """Whether records of this issuer should be read at all: there are keys, and they aren't too old."""
-        seen_ms = self._issuers[issuer].ring.last_seen_ms
-        return seen_ms is not None and self._now() * 1000 - seen_ms <= self._limits.max_age * 1000
+        return self._issuers[issuer].ring.usable(
+            now_ms=int(self._now() * 1000), max_age_ms=int(self._limits.max_age * 1000)
+        )
 
     def fault(self, issuer: str) -> str:
-        """Why the last fetch failed; empty if it didn't."""
+        """What was wrong with the last fetch, an empty set among it; empty if a key came."""
         return self._issuers[issuer].fault
 
     def age(self, issuer: str) -> float | None:
-        """Seconds since this worker's own last fetch that brought a usable key; None if there was none."""
+        """Seconds since this worker's own last fetch that brought a key; None if none did, or the set is empty now."""
         fetched_at = self._issuers[issuer].fetched_at
         return None if fetched_at is None else self._clock() - fetched_at
 
@@ -111,10 +126,10 @@ class KeySets:
             known.recorded[seen.key.kid] = seen
 
     def let_go(self, issuer: str, kid: str) -> None:
-        """The memory let go of a key: it verifies nothing any more, unless a fetch still shows it."""
+        """The memory let go of a key: it verifies nothing any more, or is told anew if our last fetch showed it."""
         known = self._issuers.get(issuer)
         if known is not None:
-            known.ring = known.ring.without(kid)
+            known.ring = known.ring.let_go(kid)
             known.recorded.pop(kid, None)
 
     async def refresh(self, session: aiohttp.ClientSession, issuer: str) -> None:
@@ -122,18 +137,29 @@ class KeySets:
         known, began_ms = self._issuers[issuer], int(self._now() * 1000)
         try:
             document = await known.fetcher.fetch(session)
-            keys = _usable(await asyncio.to_thread(self._parse, document))
+            keys = _usable(await asyncio.to_thread(self._parse, document.body))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: KeySetError, a bad host
-            self._failed(issuer, known, f"{type(error).__name__}: {error}"[:200])
+            self._failed(issuer, known, fault_of(error))
             return
-        if known.fault or known.dropped != keys.dropped:
-            log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
-        known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
-        known.ring = known.ring.after_fetch(keys, began_ms=began_ms, max_age_ms=int(self._limits.max_age * 1000))
+        self._answered(issuer, known, keys)
+        known.ring = known.ring.after_fetch(
+            keys, as_of_ms=max(began_ms - document.age_s * 1000, 0), max_age_ms=int(self._limits.max_age * 1000)
+        )
         for kid in known.asked - keys.keys.keys():
             self._unknown[issuer, kid] = True
         known.asked.clear()
         self._record(issuer, known, began_ms)
+
+    def _answered(self, issuer: str, known: _Issuer, keys: KeySet) -> None:
+        """A set came. An empty one is an answer, too: nothing of this issuer is to be believed from now on."""
+        if not keys:
+            if known.fault != EMPTY:
+                log.warning("key_set_empty", issuer=issuer)
+            known.fault, known.dropped, known.fetched_at = EMPTY, (), None
+            return
+        if known.fault or known.dropped != keys.dropped:
+            log.info("key_set_fetched", issuer=issuer, keys=len(keys.keys), dropped=list(keys.dropped))
+        known.fault, known.dropped, known.fetched_at = "", keys.dropped, self._clock()
 
     def _failed(self, issuer: str, known: _Issuer, fault: str) -> None:
         if fault != known.fault:
@@ -175,6 +201,15 @@ class KeySets:
 
 
 def _usable(keys: KeySet) -> KeySet:
-    if not keys:
-        raise KeySetError("no usable key: " + ("; ".join(keys.dropped) or "the set is empty"))
+    """Members of which none can be used are a mistake at the server, not a withdrawal."""
+    if not keys and keys.dropped:
+        raise KeySetError("no usable key: " + "; ".join(keys.dropped))
     return keys
+
+
+def fault_of(error: Exception) -> str:
+    """An error of a fetch in words that may be shown: our own, else its type and status. Others quote the address."""
+    if isinstance(error, KeySetError):
+        return str(error)[:MAX_FAULT]
+    status = f" {error.status}" if isinstance(error, aiohttp.ClientResponseError) else ""
+    return type(error).__name__ + status

@@ -31,6 +31,10 @@ class NoMemory:
     def forget(self, issuer: str, kid: str) -> None:
         """Nothing."""
 
+    def is_read(self) -> bool:
+        """There is nothing to read."""
+        return True
+
 
 def percentile(microseconds: list[float], share: float) -> float:
     """By rank."""

@@ -15,6 +15,7 @@ from config import producers
 from config import settings as config
 from config.producers import ProducerRow
 from config.settings import Settings
+from schemas import registry
 from streams import topics
 from streams.app import new_topology
 from streams.core import keys, token
@@ -44,7 +45,7 @@ def topology_of(settings: Settings) -> Topology:
     """The product's own steps, so that the work is the same."""
     rows = producers.read(settings.producers_file, production=False)
     rules = token.TokenRules({row.issuer: producer_of(row) for row in rows}, FileKeys(rows))
-    return new_topology(rules, Counting(Metrics()), mode_clock(settings))
+    return new_topology(rules, registry.load(), Counting(Metrics()), mode_clock(settings))
 
 
 def run(events: int) -> float:

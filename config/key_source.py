@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+AUTH_PREFIX: Final = "oauth:"
+"""Stands before the auth service's name where issuers are told apart; so no producer's may begin with it."""
+SECURE: Final = "https without a user name or white space (http on loopback with ENVIRONMENT=development)"
+"""What `is_secure` asks for, in words."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -29,11 +33,11 @@ class KeySource:
 
 
 def is_secure(url: str, *, production: bool) -> bool:
-    """https, or http on loopback in development."""
+    """https, or http on loopback in development; no user information, which would stand in logs and in requests."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    if not parts.hostname:
+    if not parts.hostname or "@" in parts.netloc or any(c.isspace() or not c.isprintable() for c in url):
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and not production and parts.hostname in _LOOPBACK)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from config.key_source import KeySource, is_secure
+from config.key_source import AUTH_PREFIX, SECURE, KeySource, is_secure
 from config.settings import ConfigError
 
 GATE1_SERVICE: Final = "scholar_auth"
 """The service that gate 1 is about."""
+_MEMBERS: Final = ("service", "types", "jwks", "discovery")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
@@ -47,7 +48,15 @@ def read(path: Path, *, production: bool) -> tuple[ProducerRow, ...]:
 def _problems(issuer: str, table: Any, *, production: bool) -> list[str]:  # noqa: ANN401 - whatever TOML holds
     if not isinstance(table, dict):
         return [f"{issuer}: must be a table with service, types and jwks or discovery"]
-    problems = []
+    if not issuer.isprintable() or not issuer:
+        return [f"{issuer!r}: an issuer's name must be printable text; it stands in logs and is `iss` of its tokens"]
+    problems = [
+        f"{issuer}.{name}: is not known; there are {', '.join(_MEMBERS)}" for name in table if name not in _MEMBERS
+    ]
+    if issuer.startswith(AUTH_PREFIX):
+        problems.append(
+            f"{issuer}: must not begin with {AUTH_PREFIX}, which is the auth service's; choose another `iss`"
+        )
     if not isinstance(table.get("service"), str) or _SERVICE.fullmatch(table["service"]) is None:
         problems.append(f"{issuer}.service: must be lower-case letters, digits and _")
     types = table.get("types")
@@ -64,7 +73,7 @@ def _source_problems(issuer: str, table: dict[str, Any], *, production: bool) ->
     if not isinstance(address, str) or not address:
         return [f"{issuer}.{name}: must be an https URL{' or a file' if name == 'jwks' else ''}"]
     if (name == "discovery" or "://" in address) and not is_secure(address, production=production):
-        return [f"{issuer}.{name}: must be https (http on loopback with ENVIRONMENT=development)"]
+        return [f"{issuer}.{name}: must be {SECURE}"]
     return []
 
 

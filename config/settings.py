@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.key_source import is_secure
+from config.key_source import SECURE, is_secure
 
 HERE: Final = Path(__file__).parent
 
@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     retry_scale: Share = _row("Retry tiers (30 s, 5 min, 30 min) are so much of their length; tests shorten them.", 1.0)
     heartbeat_every: Seconds = _row("How often a worker says on comms.workers what it does.", 2.0, "s")
     heartbeat_gone_after: Seconds = _row("A worker that is silent for so long counts as gone.", 10.0, "s")
+    heartbeat_forgotten_after: Seconds = _row(
+        "One that is gone for so long is no longer listed; every start has a name of its own.", 3600.0, "s"
+    )
 
     # Providers
     smtp_url: SecretStr | None = _row("smtp://[user:password@]host:port or smtps://…; needed for live e-mail.", None)
@@ -262,7 +265,7 @@ def _oauth_conflicts(s: Settings) -> list[str]:
         "OAUTH_TOKEN_ENDPOINT": s.oauth_token_endpoint,
     }
     return problems + [
-        f"{name}: must be https (http on loopback with ENVIRONMENT=development)"
+        f"{name}: must be {SECURE}"
         for name, url in addresses.items()
         if url is not None and not is_secure(url, production=s.production)
     ]

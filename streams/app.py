@@ -6,11 +6,12 @@ A test composes a worker with a part exchanged by passing other `Parts` to `buil
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import faust.streams
+import structlog
 from confluent_kafka.admin import AdminClient
 
 from adapters import kafka_config
@@ -21,8 +22,10 @@ from adapters.kafka_probe import KafkaProbe
 from adapters.smtp import SmtpSender, SmtpServer
 from adapters.telemetry import Metrics
 from config import producers
+from config.producers import ProducerRow
 from config.settings import Settings
 from schemas import registry
+from schemas.registry import Registry
 from streams import agents, templates, topics, transport
 from streams.breakers import Breakers
 from streams.core import token
@@ -56,6 +59,8 @@ from streams.wiring.dispatch import DispatchParts, new_dispatchers
 from streams.wiring.gauges import expose, expose_oldest
 from streams.wiring.kafka import App, new_app, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +112,27 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     """
     parts = parts or Parts()
     rows = producers.read(settings.producers_file, production=settings.production)
+    known = registry.load()
+    warn_of_unknown_types(rows, known)
     holds, metrics = Holds(), Metrics()
     writer = TopicWriter(kafka_config.producer(settings, bootstrap, max_bytes=topics.OURS_MAX_BYTES))
-    trust = new_trust(settings, bootstrap, rows, writer, TrustParts(holds=holds, keys=parts.keys, gate=parts.gate))
+    trust_parts = TrustParts(
+        holds=holds,
+        waits=lambda topic: intake.waits(topic),  # noqa: PLW0108 - intake is made below: it needs the keys
+        keys=parts.keys,
+        gate=parts.gate,
+    )
+    trust = new_trust(settings, bootstrap, rows, writer, trust_parts)
     counting = Counting(metrics)
     table = topics.table(row.service for row in rows)
     control = new_control(settings, bootstrap, topics.inbound_of(table), holds, counting.order_ignored)
     mode = mode_clock(settings, control.state)
     for_agents = new_publisher(settings, bootstrap, parts.publisher)
     publishers = (for_agents,)
-    topology = parts.topology(new_topology(trust.rules, counting, mode))
+    topology = parts.topology(new_topology(trust.rules, known, counting, mode))
     breaking = new_breaking(settings, bootstrap, topics.inbound_of(table), writer, holds, parts.breakers)
     intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply, breakers=breaking.breakers)
     breaking.breakers.on_release = intake.look
-    trust.gate.waits = intake.waits
     app = new_app(settings, bootstrap, holds, intake, parts.consumer)
     agents.attach(app, topology.steps, intake, topic_prefix=settings.topic_prefix)
     gate = trust.gate
@@ -193,12 +205,22 @@ def release_breakers(control: Control, breaking: Breaking) -> None:
         breaking.breakers.release(str(order.value), at_ms=order.appended_ms)
 
 
-def new_topology(tokens: token.TokenRules, counting: Counting, mode: Callable[[], EffectiveMode]) -> Topology:
+def warn_of_unknown_types(rows: Iterable[ProducerRow], known: Registry) -> None:
+    """A misspelt event type in the producers file lets nobody send anything, and is easy to overlook."""
+    for row in rows:
+        unknown = sorted(row.types - known.events.keys())
+        if unknown:
+            log.warning("types_unknown", issuer=row.issuer, types=unknown)
+
+
+def new_topology(
+    tokens: token.TokenRules, known: Registry, counting: Counting, mode: Callable[[], EffectiveMode]
+) -> Topology:
     """The pipeline with the shipped schemas and templates."""
     shipped, built_at_ms = templates.load(), time.time() * 1000
     rules = IngestRules(
         tokens=tokens,
-        schemas=registry.load(),
+        schemas=known,
         templates=shipped,
         # What was appended before this worker began may date from a dry run, and a dry run's backlog never goes out.
         mode_at=lambda appended_ms: mode().mode if appended_ms >= built_at_ms else Mode.DRY_RUN,

@@ -8,17 +8,20 @@ from collections.abc import Callable
 from typing import Final
 
 import aiohttp
+import structlog
 
 from adapters.oauth import Blocked, Granted, TokenEndpoint, Unavailable
 from streams.core.access import AccessRules, verify_access
 from streams.core.reasons import Rejected
 from streams.gate import Fresh
 
+log = structlog.get_logger(__name__)
+
 PENDING: Final = "blocked, pending gate 1"
 
 
 class AuthProbe:
-    """Asks ``every`` so many seconds, or ``retry`` after a fault; `fresh` is what the gate reads."""
+    """Asks again and again; `fresh` is what the gate reads. ``every`` and ``retry`` are seconds, see `pause`."""
 
     def __init__(
         self,
@@ -38,16 +41,29 @@ class AuthProbe:
         self._now = now
         self._worked_at: float | None = None
         self._fault = "not asked yet"
+        self._blocked = False
 
     def fresh(self) -> Fresh:
-        """When a token last was got and verified; why not since."""
+        """When a token last was got and verified; why not since. After a "no" it counts as if it never had been."""
         return Fresh(None if self._worked_at is None else self._clock() - self._worked_at, self._fault)
+
+    def pause(self) -> float:
+        """Seconds until the next look. What may pass by itself is asked early; a "no" waits for somebody to act."""
+        return self._retry if self._fault and not self._blocked else self._every
 
     async def look(self, session: aiohttp.ClientSession) -> None:
         """Ask once."""
-        self._fault = self._verdict_of(await self._endpoint.token(session))
-        if not self._fault:
+        grant = await self._endpoint.token(session)
+        fault, self._blocked = self._verdict_of(grant), isinstance(grant, Blocked)
+        if fault and fault != self._fault:
+            log.warning("token_probe_failed", fault=fault)
+        if not fault and self._fault:
+            log.info("token_probe_worked")
+        self._fault = fault
+        if not fault:
             self._worked_at = self._clock()
+        if self._blocked:
+            self._worked_at = None
 
     def _verdict_of(self, grant: Granted | Blocked | Unavailable) -> str:
         match grant:
@@ -65,4 +81,4 @@ class AuthProbe:
             while True:
                 await self.look(session)
                 on_look()
-                await asyncio.sleep(self._retry if self._fault else self._every)
+                await asyncio.sleep(self.pause())

@@ -8,11 +8,12 @@ membership, HTTP and everything else go on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
+from cachetools import TTLCache
 
 from streams import topics
 from streams.core.token import Producer
@@ -21,6 +22,8 @@ from streams.holds import Holds
 log = structlog.get_logger(__name__)
 
 GATE_RED: Final = "gate_red"
+SAID_FOR_S: Final = 60.0
+"""Reasons that take turns are logged once in so long; a change of colour, or of ingest's hold, always."""
 
 
 class KeyState(Protocol):
@@ -33,7 +36,10 @@ class KeyState(Protocol):
         """Seconds since this worker last fetched them."""
 
     def fault(self, issuer: str) -> str:
-        """Why the last fetch failed."""
+        """What was wrong with the last fetch."""
+
+    def recalled(self) -> bool:
+        """Whether the memory of keys was read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,10 @@ class Auth:
 
 
 class Gate1:
-    """Sets the holds by what is true now. `apply` is called after every fetch and probe, and before each poll."""
+    """Sets the holds by what is true now. `apply` is called after every fetch and probe, and before each poll.
+
+    ``waits``: whether a record of this topic waits for a key; told by `streams.intake`.
+    """
 
     def __init__(
         self,
@@ -72,17 +81,18 @@ class Gate1:
         auth: Auth | None,
         holds: Holds,
         *,
+        waits: Callable[[str], bool] = lambda _topic: False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._issuers = _by_topic(producers)
         self._keys = keys
         self._auth = auth
         self._holds = holds
+        self._waits = waits
         self._now = now
         self._state = GateState(green=False, why="not looked yet", since_ms=int(now() * 1000))
-        self._logged: bool | None = None
-        self.waits: Callable[[str], bool] = lambda _topic: False
-        """Whether a record of this topic waits for a key; told by `streams.intake`."""
+        self._logged: tuple[bool, bool, str] | None = None
+        self._said: TTLCache[tuple[bool, bool, str], bool] = TTLCache(100, SAID_FOR_S, timer=now)
 
     def state(self) -> GateState:
         """GREEN while key set and token probe both worked within the last ``fresh_for`` seconds."""
@@ -107,24 +117,48 @@ class Gate1:
     def apply(self) -> None:
         """Hold and release by what is true now."""
         state = self.state()
-        self._set(topics.DISPATCH.values(), held=not state.green)
+        for topic in topics.DISPATCH.values():
+            self._set(topic, "" if state.green else "gate 1 is RED")
         shut = not state.green and not self._has_auth_keys()
         for topic, issuers in self._issuers.items():
-            lacking = not all(self._keys.usable(issuer) for issuer in issuers)
-            self._set([topic], held=shut or lacking or self.waits(topic))
-        if state.green is not self._logged:  # others ask for the state, too: what it was before tells nothing
-            log.info("gate1", green=state.green, why=state.why, ingest_held=shut)
-            self._logged = state.green
+            self._set(topic, "; ".join(self._why_held(topic, issuers, shut=shut)))
+        self._log(state, ingest_held=shut)
+
+    def _log(self, state: GateState, *, ingest_held: bool) -> None:
+        """Others ask for the state, too: only what was logged last tells whether this is news."""
+        told = (state.green, ingest_held, kind_of(state.why))
+        if told == self._logged:
+            return
+        if self._logged is None or told[:2] != self._logged[:2]:
+            self._said.clear()
+        if told not in self._said:
+            log.info("gate1", green=state.green, why=state.why, ingest_held=ingest_held)
+            self._logged = told
+            self._said[told] = True
 
     def _has_auth_keys(self) -> bool:
         return self._auth is not None and self._keys.usable(self._auth.keys_of)
 
-    def _set(self, names: Iterable[str], *, held: bool) -> None:
-        for name in names:
-            if held:
-                self._holds.hold(name, GATE_RED)
-            else:
-                self._holds.release(name, GATE_RED)
+    def _why_held(self, topic: str, issuers: Iterable[str], *, shut: bool) -> Iterator[str]:
+        """All that holds an inbound topic, for people; nothing if it may flow."""
+        if shut:
+            yield "gate 1 is RED without keys"
+        for issuer in issuers:
+            if not self._keys.usable(issuer):
+                yield f"no usable key of {issuer} ({self._keys.fault(issuer) or 'the last sight is too old'})"
+        if self._waits(topic):
+            yield "a record waits for a key" + ("" if self._keys.recalled() else ", keys not recalled")
+
+    def _set(self, topic: str, why: str) -> None:
+        if why:
+            self._holds.hold(topic, GATE_RED, why)
+        else:
+            self._holds.release(topic, GATE_RED)
+
+
+def kind_of(why: str) -> str:
+    """What a reason is about, without its detail: ``key set: ClientConnectorError``, ``token: blocked, …``."""
+    return ": ".join(why.split(": ")[:2])
 
 
 def _by_topic(producers: Iterable[Producer]) -> Mapping[str, list[str]]:

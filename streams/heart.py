@@ -73,7 +73,7 @@ class Heart:
             gate1_green=gate.green,
             gate1_why=gate.why,
             gate1_since_ms=gate.since_ms,
-            holds={topic: sorted(reasons) for topic, reasons in self._pulse.holds.reasons().items()},
+            holds=self._pulse.holds.texts(),
             control_offset=orders.applied_offset,
             control_obeyed=orders.obeyed,
             flags={one.setting.value: one.on for one in flags},

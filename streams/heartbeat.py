@@ -8,12 +8,10 @@ import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
-
-FORGOTTEN_MS: Final = 3_600_000
 
 Beat = Callable[[bytes, bytes | None], None]
 """Writes key and value; a value of None says goodbye."""
@@ -75,11 +73,23 @@ async def beat(name: str, write: Beat, state: Callable[[], WorkerState], *, ever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastBeat:
+    """A worker's last record: its value, and when the broker appended it; None where that isn't the broker's time."""
+
+    value: bytes | None
+    appended_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """The workers heard lately, and the names of those that fell silent without a goodbye."""
+    """The workers heard lately, and the names of those that fell silent without a goodbye.
+
+    ``clock_off_s``: by how many seconds a worker's clock is ahead of the broker's (negative: behind), if by many.
+    """
 
     workers: tuple[WorkerState, ...]
     silent: tuple[str, ...]
+    clock_off_s: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def gate1_green(self) -> bool:
@@ -87,19 +97,34 @@ class Fleet:
         return bool(self.workers) and all(state.gate1_green for state in self.workers)
 
 
-def fleet(last: Mapping[bytes, bytes | None], *, now_ms: int, gone_after_ms: int) -> Fleet:
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    state: WorkerState
+    heard_ms: int
+
+    @property
+    def off_ms(self) -> int:
+        return self.state.at_ms - self.heard_ms
+
+
+def fleet(last: Mapping[bytes, LastBeat], *, now_ms: int, gone_after_ms: int, forgotten_after_ms: int) -> Fleet:
     """What the last record of each worker says. ``last``: key to value, as compaction would leave it.
 
-    Who has been silent for longer than `FORGOTTEN_MS` is no longer spoken of.
+    A worker was heard when the broker says so, else when it says so itself. Who has been silent for so long that it is
+    forgotten is no longer spoken of. A clock is off if it is apart from the broker's by more than ``gone_after_ms``.
     """
-    known = sorted(_known(last.values()), key=lambda state: state.worker)
-    known = [state for state in known if now_ms - state.at_ms <= max(FORGOTTEN_MS, gone_after_ms)]
+    known = sorted(_known(last.values()), key=lambda heard: heard.state.worker)
+    known = [heard for heard in known if now_ms - heard.heard_ms <= max(forgotten_after_ms, gone_after_ms)]
+    there = [heard for heard in known if abs(now_ms - heard.heard_ms) <= gone_after_ms]
     return Fleet(
-        workers=tuple(state for state in known if abs(now_ms - state.at_ms) <= gone_after_ms),
-        silent=tuple(state.worker for state in known if abs(now_ms - state.at_ms) > gone_after_ms),
+        workers=tuple(heard.state for heard in there),
+        silent=tuple(heard.state.worker for heard in known if heard not in there),
+        clock_off_s={
+            heard.state.worker: round(heard.off_ms / 1000) for heard in there if abs(heard.off_ms) > gone_after_ms
+        },
     )
 
 
-def _known(values: Iterable[bytes | None]) -> list[WorkerState]:
-    states: list[Any] = [decode(value) for value in values if value is not None]
-    return [state for state in states if state is not None]
+def _known(beats: Iterable[LastBeat]) -> list[_Heard]:
+    read = ((decode(beat.value), beat.appended_ms) for beat in beats if beat.value is not None)
+    return [_Heard(state, state.at_ms if at_ms is None else at_ms) for state, at_ms in read if state is not None]

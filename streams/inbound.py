@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -10,13 +9,14 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from confluent_kafka import Message as KafkaMessage
 from faust.types import Message as FaustMessage
 
+from streams import steady
 from streams.core.records import Headers, Record
 
 _FAUST_LOG_APPEND_TIME: Final = 1
 """Kafka's ``timestampType`` for the broker's append time (https://kafka.apache.org/documentation/#recordbatch)."""
 
 
-def from_faust(message: FaustMessage, *, prefix: str = "", now: Callable[[], float] = time.time) -> Record:
+def from_faust(message: FaustMessage, *, prefix: str = "", now: Callable[[], float] = steady.now) -> Record:
     """A message of Faust's consumer. ``prefix`` is taken off the topic's name."""
     headers = message.headers or ()
     return _record(
@@ -29,7 +29,7 @@ def from_faust(message: FaustMessage, *, prefix: str = "", now: Callable[[], flo
     )
 
 
-def from_kafka(message: KafkaMessage, *, prefix: str = "", now: Callable[[], float] = time.time) -> Record:
+def from_kafka(message: KafkaMessage, *, prefix: str = "", now: Callable[[], float] = steady.now) -> Record:
     """A message of confluent-kafka's consumer. ``prefix`` is taken off the topic's name."""
     kind, timestamp_ms = message.timestamp()
     value, key = message.value(), message.key()

@@ -34,9 +34,12 @@ class Recalling(Protocol):
 class KeyMemory:
     """Writes to the topic, and reads what stands there."""
 
-    def __init__(self, writer: Writer, *, prefix: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, writer: Writer, *, prefix: str, is_read: Callable[[], bool], now: Callable[[], float] = time.time
+    ) -> None:
         self._writer = writer
         self._topic = prefix + topics.KEYS
+        self._is_read = is_read
         self._now = now
 
     def remember(self, issuer: str, seen: SeenKey) -> None:
@@ -46,6 +49,10 @@ class KeyMemory:
     def forget(self, issuer: str, kid: str) -> None:
         """Let go of it: compaction removes what a tombstone follows."""
         self._writer.put(self._topic, key_record_key(issuer, kid), None)
+
+    def is_read(self) -> bool:
+        """Whether all that stood in the topic at the start was read."""
+        return self._is_read()
 
     def read(self, key: bytes | None, value: bytes | None, keys: Recalling) -> None:
         """Tell ``keys`` what a record says. What can't be read is logged and left alone: a fetch will do."""
@@ -57,5 +64,8 @@ class KeyMemory:
         told = read_key_record(value, now_ms=int(self._now() * 1000))
         if isinstance(told, str):
             log.warning("key_record_ignored", why=told)
+        elif key != key_record_key(told[0], told[1].key.kid):
+            # Compaction goes by that key: this one would neither replace what it speaks of nor fall to its tombstone.
+            log.warning("key_record_ignored", why="the record's key is not that of the issuer and kid in its value")
         else:
             keys.recall(*told)

@@ -165,7 +165,16 @@ OWN: Final = (
     Topic(
         name=CONTROL, key=Key.SCOPE, partitions=1, retention_ms=FOREVER, clock=Clock.BROKER, max_bytes=MIB, fixed=True
     ),
-    Topic(name=WORKERS, key=Key.WORKER, partitions=1, retention_ms=FOREVER, cleanup="compact", segment_ms=HOUR_MS),
+    # The broker's time, so that a worker whose clock is off isn't taken for one that fell silent.
+    Topic(
+        name=WORKERS,
+        key=Key.WORKER,
+        partitions=1,
+        retention_ms=FOREVER,
+        clock=Clock.BROKER,
+        cleanup="compact",
+        segment_ms=HOUR_MS,
+    ),
 )
 
 

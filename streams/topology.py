@@ -22,6 +22,7 @@ from streams.core.reasons import Reason, Rejected, Stage, Undecided
 from streams.core.records import Emit, Headers, Record
 from streams.core.redrive import first_append
 from streams.core.render import Renderer
+from streams.core.token import lacking
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +51,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage, what it does to one record, and as what it sees a record of its topic."""
+    """A stage, what it does to one record, what it lacks to do so, and as what it sees a record of its topic."""
 
     stage: Stage
     run: Callable[[Record], Outcome | Undecided]
+    lacks: Callable[[Record], Undecided | None] = lambda _record: None
     sees: Callable[[Record], Record] = lambda record: record
 
 
@@ -82,6 +84,14 @@ class Topology:
             case Rejected():
                 return [dead_letter(record, outcome, step.stage, failed_at_ms=int(self._now() * 1000))]
 
+    def lacks(self, record: Record) -> Undecided | None:
+        """What this record will wait for when its turn comes; cheap, and nothing is decided. Total."""
+        step = self.steps[record.topic]
+        try:
+            return step.lacks(step.sees(record))
+        except Exception:  # a bug: it is met again, and told, when the record is processed
+            return None
+
 
 def bug(error: Exception, stage: Stage, record: Record) -> Rejected:
     """What becomes of a record that met a bug. Logs where it happened, never the message: it may quote the record."""
@@ -103,7 +113,9 @@ def build_topology(
     rules: IngestRules, renderer: Renderer, observer: Observer, *, now: Callable[[], float] = time.time
 ) -> Topology:
     """One ingest step per producer's topic and one for what is tried again, one render step."""
-    ingest_step = Step(Stage.INGEST, lambda record: ingest_record(record, rules))
+    ingest_step = Step(
+        Stage.INGEST, lambda record: ingest_record(record, rules), lambda record: lacking(record, rules.tokens)
+    )
     steps = {producer.topic: ingest_step for producer in rules.tokens.producers.values()}
     steps[topics.REDRIVE] = replace(ingest_step, sees=first_append)
     steps[topics.RENDER] = Step(Stage.RENDER, lambda record: render_record(record, renderer))

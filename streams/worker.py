@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -127,10 +127,14 @@ async def recall_breakers(worker: Worker) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Tasks that must not end before the worker does, and the one that starts Faust (until the first assignment)."""
+    """Tasks that must not end before the worker does, and the one that starts Faust (until the first assignment).
+
+    ``memory``: why the thread that reads the memory of keys has ended; empty while it reads.
+    """
 
     background: Sequence[asyncio.Future[None]]
     starting: asyncio.Future[None]
+    memory: Callable[[], str]
 
 
 @contextlib.asynccontextmanager
@@ -154,6 +158,7 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             asyncio.ensure_future(control.switches.keep(lambda: control.follower.alive)),
         ),
         starting=asyncio.ensure_future(_start(worker)),
+        memory=trust.memory.fault,
     )
     try:
         yield running
@@ -221,10 +226,10 @@ async def first_of(stop: asyncio.Event, worker: Worker, running: Running) -> str
 
 
 def ended(running: Running) -> str:
-    """Which task ended that should not have; empty if none."""
+    """Which task or thread ended that should not have; empty if none."""
     if running.starting.done() and running.starting.exception() is not None:
         return f"Faust could not start: {type(running.starting.exception()).__name__}"
     for task in running.background:
         if task.done():
             return f"a background task ended with {type(task.exception()).__name__}"
-    return ""
+    return running.memory()

@@ -181,6 +181,7 @@ class FakeKeyState:
     keys: set[str] = field(default_factory=set)
     ages: dict[str, float] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    read: bool = True
 
     def usable(self, issuer: str) -> bool:
         return issuer in self.keys
@@ -190,6 +191,9 @@ class FakeKeyState:
 
     def fault(self, issuer: str) -> str:
         return self.faults.get(issuer, "")
+
+    def recalled(self) -> bool:
+        return self.read
 
 
 @dataclass(slots=True)

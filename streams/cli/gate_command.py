@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import typer
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from adapters import kafka_config
 from adapters.kafka_admin import BrokerUnavailableError
@@ -16,7 +17,7 @@ from adapters.kafka_reader import TopicReader
 from streams import heartbeat, topics
 from streams.cli.context import load_settings, require_bootstrap
 from streams.cli.exits import Exit, fail
-from streams.heartbeat import Fleet, WorkerState
+from streams.heartbeat import Fleet, LastBeat, WorkerState
 
 READ_S: Final = 30.0
 
@@ -29,22 +30,29 @@ def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object
     settings = load_settings()
     reader = TopicReader(kafka_config.rdkafka(settings, require_bootstrap(settings)))
     try:
-        since_ms = int(time.time() * 1000) - heartbeat.FORGOTTEN_MS
+        since_ms = int((time.time() - max(settings.heartbeat_forgotten_after, settings.heartbeat_gone_after)) * 1000)
         records = reader.scan([settings.topic_prefix + topics.WORKERS], since_ms=since_ms, seconds=READ_S)
-        last = {_bytes(record.key()): _bytes(record.value()) for record in records}
+        last = {_bytes(record.key()) or b"": _beat(record) for record in records}
     except BrokerUnavailableError as error:
         fail(str(error), Exit.CANNOT_LOAD)
     finally:
         reader.close()
     if not reader.complete:
         fail(f"{topics.WORKERS} could not be read to its end within {READ_S:g} s", Exit.CANNOT_LOAD)
-    gone_after_ms = int(settings.heartbeat_gone_after * 1000)
     heard = heartbeat.fleet(
-        {key or b"": value for key, value in last.items()}, now_ms=int(time.time() * 1000), gone_after_ms=gone_after_ms
+        last,
+        now_ms=int(time.time() * 1000),
+        gone_after_ms=int(settings.heartbeat_gone_after * 1000),
+        forgotten_after_ms=int(settings.heartbeat_forgotten_after * 1000),
     )
     print(json.dumps(as_json(heard)) if json_output else "\n".join(lines(heard)))
     if not heard.gate1_green:
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _beat(record: Message) -> LastBeat:
+    kind, at_ms = record.timestamp()
+    return LastBeat(value=_bytes(record.value()), appended_ms=at_ms if kind == TIMESTAMP_LOG_APPEND_TIME else None)
 
 
 def _bytes(part: str | bytes | None) -> bytes | None:
@@ -57,6 +65,7 @@ def as_json(heard: Fleet) -> dict[str, object]:
         "gate1": "GREEN" if heard.gate1_green else "RED",
         "workers": [asdict(state) for state in heard.workers],
         "silent": list(heard.silent),
+        "clock_off_s": dict(heard.clock_off_s),
     }
 
 
@@ -66,7 +75,7 @@ def lines(heard: Fleet) -> list[str]:
         found = ["gate 1  RED  no worker is running"]
     else:
         word = "GREEN" if heard.gate1_green else "RED"
-        found = [f"gate 1  {word}  since {_time(_since_ms(heard))}", *(_line(state) for state in heard.workers)]
+        found = [f"gate 1  {word}  since {_time(_since_ms(heard))}", *(_line(state, heard) for state in heard.workers)]
     return found + [f"  {name}  silent: it ended without saying so, or can't reach Kafka" for name in heard.silent]
 
 
@@ -76,10 +85,14 @@ def _since_ms(heard: Fleet) -> int:
     return min(red) if red else max(state.gate1_since_ms for state in heard.workers)
 
 
-def _line(state: WorkerState) -> str:
+def _line(state: WorkerState, heard: Fleet) -> str:
     word = "GREEN" if state.gate1_green else f"RED    {state.gate1_why}"
-    held = f"\n      held: {', '.join(sorted(state.holds))}" if state.holds else ""
-    return f"  {state.worker}  {word}  since {_time(state.gate1_since_ms)}{held}"
+    held = [f"\n      held: {topic}  {'; '.join(reasons)}" for topic, reasons in sorted(state.holds.items())]
+    off_s = heard.clock_off_s.get(state.worker, 0)
+    clock = (
+        f"\n      clock is {abs(off_s)} s off, {'ahead of' if off_s > 0 else 'behind'} the broker's" if off_s else ""
+    )
+    return f"  {state.worker}  {word}  since {_time(state.gate1_since_ms)}{clock}{''.join(held)}"
 
 
 def _time(ms: int) -> str:

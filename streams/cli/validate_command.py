@@ -11,7 +11,7 @@ import typer
 from schemas import registry
 from streams import templates
 from streams.cli.context import load_settings, producers_of
-from streams.cli.exits import Exit
+from streams.cli.exits import Exit, fail
 from streams.cli.sources import SOURCE, parse_event, read_bytes
 from streams.precheck import Finding, Precheck, event_of
 
@@ -25,6 +25,8 @@ def validate(source: str = SOURCE) -> None:
     """
     raw = read_bytes(source)
     value = raw.strip()
+    if not value:
+        fail(f"{source} is empty: give an event, or a signed token. As a record it would be token_missing", Exit.USAGE)
     if _is_token(value):
         bindings = producers_of(load_settings())
         _report(Precheck(bindings, registry.load(), templates.load()).token(value, now_s=time.time()))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import jwt
 
 from streams.core.encoding import EncodingError, b64url, json_object
-from streams.core.keys import ALGORITHMS, Key, KeySet
+from streams.core.keys import ALGORITHMS, MAX_KID, Key, KeySet
 from streams.core.reasons import Reason, Rejected
 
 MAX_TOKEN_BYTES: Final = 256 * 1024
@@ -68,6 +68,8 @@ def _header_fault(header: Mapping[str, Any], token_types: Collection[str | None]
         return Rejected(Reason.TOKEN_ALG, f"header `alg` must be one of {', '.join(ALGORITHMS)}")
     if not isinstance(header.get("kid"), str) or not header["kid"]:
         return Rejected(Reason.TOKEN_MALFORMED, "header `kid` is required, a string")
+    if len(header["kid"]) > MAX_KID:
+        return Rejected(Reason.TOKEN_MALFORMED, f"header `kid` must have at most {MAX_KID} characters")
     return None
 
 

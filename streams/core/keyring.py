@@ -1,7 +1,7 @@
 """The memory of one issuer's keys: what its key set held, and when (milliseconds since the epoch). Pure.
 
 A key that was withdrawn still verifies what was appended before; a key that nobody has seen is only called unknown
-after a fetch that began later than the record was appended. So neither a rotation nor an outage refuses a good record.
+after a fetch that began later than we had the record. So neither a rotation nor an outage refuses a good record.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Arrival(Protocol):
 
     @property
     def received_ms(self) -> int:
-        """This worker's clock when it had it."""
+        """When this worker had it, by the clock that it fetches by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class SeenKey:
 class NoKey(Enum):
     """Why there is no key for a record."""
 
-    UNKNOWN = "a key set fetched after the record's append does not have it"
+    UNKNOWN = "a key set fetched after the record was received does not have it"
     NOT_YET = "only a later fetch can tell"
 
 
@@ -91,7 +91,8 @@ class NoKey(Enum):
 class KeyRing:
     """All that is known of one issuer's keys, by ``kid``.
 
-    ``fetched_ms``: when this worker's last good fetch began. ``last_seen_ms``: when any worker's last good one did.
+    ``fetched_ms``: as of when this worker knows the whole set: when its last good fetch began, or as long before as
+    the answer had lain in a cache. ``last_seen_ms``: the same for one key or more, by any worker.
     """
 
     seen: Mapping[str, SeenKey] = field(default_factory=lambda: MappingProxyType({}))
@@ -105,24 +106,28 @@ class KeyRing:
             return seen.key
         return NoKey.UNKNOWN if self._fetched_after(arrival) else NoKey.NOT_YET
 
-    def _fetched_after(self, arrival: Arrival) -> bool:
-        """By our own clock if we had it before the fetch, else by the broker's, with the skew against us."""
-        if self.fetched_ms is None:
-            return False
-        return self.fetched_ms > min(arrival.received_ms, arrival.appended_ms + SKEW_MS)
+    def usable(self, *, now_ms: int, max_age_ms: int) -> bool:
+        """Whether a key stands, and the last sight of any is not too old."""
+        stands = any(seen.missed_ms is None for seen in self.seen.values())
+        return stands and self.last_seen_ms is not None and now_ms - self.last_seen_ms <= max_age_ms
 
-    def after_fetch(self, fetched: KeySet, *, began_ms: int, max_age_ms: int) -> KeyRing:
-        """What is known after a good fetch that began at ``began_ms``.
+    def _fetched_after(self, arrival: Arrival) -> bool:
+        """By one clock, our own: that of the broker may be apart from it by any amount, and nobody would notice."""
+        return self.fetched_ms is not None and self.fetched_ms > arrival.received_ms
+
+    def after_fetch(self, fetched: KeySet, *, as_of_ms: int, max_age_ms: int) -> KeyRing:
+        """What is known after a good fetch of the set as it was at ``as_of_ms``; that may be older news than we have.
 
         A key that is gone counts as withdrawn by then; after a long outage, from when its last sight grew too old.
         """
-        stands = {kid: _shown(self.seen.get(kid), key, began_ms) for kid, key in fetched.keys.items()}
+        sights = (SeenKey(key=key, first_seen_ms=as_of_ms, last_seen_ms=as_of_ms) for key in fetched.keys.values())
+        shown = {seen.key.kid: self._merged(seen, self.seen.get(seen.key.kid)) for seen in sights}
         gone = {
-            kid: _missed(seen, min(began_ms, seen.last_seen_ms + max_age_ms))
+            kid: _missed(seen, min(as_of_ms, seen.last_seen_ms + max_age_ms))
             for kid, seen in self.seen.items()
-            if kid not in stands
+            if kid not in shown
         }
-        return _ring(gone | stands, began_ms)
+        return _ring(gone | shown, as_of_ms if self.fetched_ms is None else max(as_of_ms, self.fetched_ms))
 
     def recalled(self, seen: SeenKey) -> KeyRing:
         """What is known after another worker, or a worker before us, has told of a key."""
@@ -130,9 +135,22 @@ class KeyRing:
         told = self._not_shown(seen) if known is None else known.merged(seen)
         return _ring({**self.seen, seen.key.kid: told}, self.fetched_ms)
 
+    def _merged(self, seen: SeenKey, known: SeenKey | None) -> SeenKey:
+        return self._not_shown(seen) if known is None else seen.merged(known)
+
     def _not_shown(self, seen: SeenKey) -> SeenKey:
         """A key that is news to us although we have fetched since: it had been withdrawn by then."""
         return seen if self.fetched_ms is None else _missed(seen, self.fetched_ms)
+
+    def let_go(self, kid: str) -> KeyRing:
+        """What is known after the memory has let go of a key: one that our own last fetch showed is known all the same.
+
+        To drop that would call a good record's key unknown until the next fetch.
+        """
+        seen = self.seen.get(kid)
+        if seen is None or seen.missed_ms is not None or self.fetched_ms is None or seen.last_seen_ms < self.fetched_ms:
+            return self.without(kid)
+        return self
 
     def without(self, kid: str) -> KeyRing:
         """Forget a key."""
@@ -146,12 +164,6 @@ class KeyRing:
 def _ring(seen: dict[str, SeenKey], fetched_ms: int | None) -> KeyRing:
     kept = MappingProxyType(_bounded(seen))
     return KeyRing(kept, fetched_ms, max((each.last_seen_ms for each in kept.values()), default=None))
-
-
-def _shown(known: SeenKey | None, key: Key, at_ms: int) -> SeenKey:
-    if known is None or known.key != key:
-        return SeenKey(key=key, first_seen_ms=at_ms, last_seen_ms=at_ms)
-    return replace(known, last_seen_ms=max(at_ms, known.last_seen_ms), missed_ms=None)
 
 
 def _missed(known: SeenKey, at_ms: int) -> SeenKey:

@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from streams.core.encoding import EncodingError, json_object
 
 MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 16_384
+"""OpenSSL verifies under no larger one (OPENSSL_RSA_MAX_MODULUS_BITS, include/openssl/rsa.h)."""
+MAX_KID: Final = 256
+"""Characters. Kids that aren't known are kept in memory, and known ones are keys of records."""
 MAX_KEYS: Final = 100
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 _KEPT_MEMBERS: Final = ("kty", "kid", "alg", "crv", "x", "y", "n", "e")
@@ -82,7 +86,7 @@ def key_of(member: object) -> Key | str:
     if not isinstance(member, dict) or not isinstance(member.get("kid"), str) or not member["kid"]:
         return "a key without a kid"
     kid: str = member["kid"]
-    fault = _policy(member)
+    fault = f"the kid is longer than {MAX_KID} characters" if len(kid) > MAX_KID else _policy(member)
     if fault is not None:
         return f"{kid[:64]!r}: {fault}"
     algorithm = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}.get(str(member.get("kty")))
@@ -112,10 +116,16 @@ def _policy(member: Mapping[str, Any]) -> str | None:
 def _weakness(key: object) -> str | None:
     match key:
         case RSAPublicKey():
-            return None if key.key_size >= MIN_RSA_BITS else f"RSA below {MIN_RSA_BITS} bits"
+            return _size_fault(key.key_size)
         case EllipticCurvePublicKey():
             return None if isinstance(key.curve, SECP256R1) else "the curve is not P-256"
         case Ed25519PublicKey():
             return None
         case _:
             return "the curve is not Ed25519"
+
+
+def _size_fault(bits: int) -> str | None:
+    if bits < MIN_RSA_BITS:
+        return f"RSA below {MIN_RSA_BITS} bits"
+    return f"RSA above {MAX_RSA_BITS} bits" if bits > MAX_RSA_BITS else None

@@ -40,6 +40,9 @@ class KeyMemory(Protocol):
     def forget(self, issuer: str, kid: str) -> None:
         """Let go of it."""
 
+    def is_read(self) -> bool:
+        """Whether it was read to its end; before that, a key that isn't known may only not be known yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:

@@ -21,8 +21,9 @@ class Record:
 
     ``timestamp_ms`` is what the record carries; ``appended_ms`` is the time it is judged by (milliseconds since the
     epoch): the broker's append time where the record says that its time is the broker's, else the time of receipt.
-    ``received_ms`` is the worker's clock when it got the record. ``headers`` keeps order and repetitions. ``redrives``:
-    how often it was tried again after it became a dead letter. ``truncated``: what was cut off it when it became one.
+    ``received_ms`` is when the worker got the record, by its own steady clock. ``headers`` keeps order and repetitions.
+    ``redrives``: how often it was tried again after it became a dead letter. ``truncated``: what was cut off it when it
+    became one.
     """
 
     topic: str

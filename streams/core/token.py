@@ -66,7 +66,7 @@ def verify(record: Record, rules: TokenRules) -> Claims | Rejected | Undecided:
     token = read(record.value, token_type=EVENT_TYPE)
     if isinstance(token, Rejected):
         return token
-    producer = rules.producers.get(token.payload["iss"]) if isinstance(token.payload.get("iss"), str) else None
+    producer = _producer_of(token, rules)
     if producer is None:
         return Rejected(Reason.TOKEN_ISSUER, "`iss` is not a registered producer")
     fault = _signature_fault(token, producer, record, rules.keys)
@@ -81,6 +81,21 @@ def verify(record: Record, rules: TokenRules) -> Claims | Rejected | Undecided:
     if refusal is not None:
         return refusal  # also where no key is known: none could make it good, so none is waited for
     return identified(claims, producer) if fault is None else fault
+
+
+def lacking(record: Record, rules: TokenRules) -> Undecided | None:
+    """Which key only a later fetch can bring, if that is what this record needs first. Nothing is verified."""
+    token = read(record.value, token_type=EVENT_TYPE)
+    producer = None if isinstance(token, Rejected) else _producer_of(token, rules)
+    if isinstance(token, Rejected) or producer is None or topic_fault(producer, record.topic) is not None:
+        return None
+    found = rules.keys.find(producer.issuer, token.kid, record)
+    return Undecided(producer.issuer, token.kid) if found is NoKey.NOT_YET else None
+
+
+def _producer_of(token: Unverified, rules: TokenRules) -> Producer | None:
+    issuer = token.payload.get("iss")
+    return rules.producers.get(issuer) if isinstance(issuer, str) else None
 
 
 def _signature_fault(token: Unverified, producer: Producer, record: Record, keys: Keys) -> Rejected | Undecided | None:

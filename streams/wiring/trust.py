@@ -10,10 +10,10 @@ from adapters.kafka_log import TopicFollower, TopicWriter
 from adapters.key_fetch import FetchLimits
 from adapters.keysets import KeySetLimits, KeySets
 from adapters.oauth import TokenEndpoint
-from config.key_source import KeySource
+from config.key_source import AUTH_PREFIX, KeySource
 from config.producers import ProducerRow
 from config.settings import Settings
-from streams import topics
+from streams import steady, topics
 from streams.auth_probe import AuthProbe
 from streams.core import keys, token
 from streams.core.access import AccessRules
@@ -35,9 +35,10 @@ class Trust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustParts:
-    """What the gate sets, and what a composition may exchange."""
+    """What the gate sets, which topics have records that wait, and what a composition may exchange."""
 
     holds: Holds
+    waits: Callable[[str], bool]
     keys: Callable[[token.Keys], token.Keys] = lambda keys: keys
     gate: type[Gate1] = Gate1
 
@@ -48,24 +49,24 @@ def new_trust(
     """Keys of every registered issuer and of the auth service, and the gate over them."""
     producers = tuple(producer_of(row) for row in rows)
     auth = auth_source(settings)
-    memory = KeyMemory(writer, prefix=settings.topic_prefix)
-    key_sets = KeySets([*(row.keys for row in rows), *auth], keys.parse, key_set_limits(settings), memory)
+    sources = [*(row.keys for row in rows), *auth]
+    follower = TopicFollower(
+        kafka_config.rdkafka(settings, bootstrap),
+        settings.topic_prefix + topics.KEYS,
+        lambda entry: memory.read(entry.key, entry.value, key_sets),  # which are made below: each needs the other
+    )
+    memory = KeyMemory(writer, prefix=settings.topic_prefix, is_read=follower.is_caught_up, now=steady.now)
+    key_sets = KeySets(sources, keys.parse, key_set_limits(settings), memory, now=steady.now)
     probe = tuple(new_probe(settings, source, key_sets) for source in auth)
     seen_by_gate = (
         Auth(keys_of=source.issuer, probe=each.fresh, fresh_for=settings.gate1_fresh_for)
         for source, each in zip(auth, probe, strict=True)
     )
-    follower = TopicFollower(
-        kafka_config.rdkafka(settings, bootstrap),
-        settings.topic_prefix + topics.KEYS,
-        lambda entry: memory.read(entry.key, entry.value, key_sets),
-    )
-    key_sets.recalled = follower.is_caught_up
     return Trust(
         rules=token.TokenRules({producer.issuer: producer for producer in producers}, parts.keys(key_sets)),
         key_sets=key_sets,
         memory=follower,
-        gate=parts.gate(producers, key_sets, next(seen_by_gate, None), parts.holds),
+        gate=parts.gate(producers, key_sets, next(seen_by_gate, None), parts.holds, waits=parts.waits),
         probe=probe,
     )
 
@@ -80,7 +81,7 @@ def auth_source(settings: Settings) -> tuple[KeySource, ...]:
     """Where the auth service's keys are: OAUTH_JWKS_URI, else what discovery at OAUTH_ISSUER says; empty if unset."""
     if settings.oauth_issuer is None:
         return ()
-    name, jwks = f"oauth:{settings.oauth_issuer}", settings.oauth_jwks_uri or ""
+    name, jwks = AUTH_PREFIX + settings.oauth_issuer, settings.oauth_jwks_uri or ""
     discovery = "" if jwks else settings.oauth_issuer
     return (KeySource(issuer=name, jwks=jwks, discovery=discovery, production=settings.production),)
 
@@ -95,7 +96,7 @@ def new_probe(settings: Settings, source: KeySource, key_sets: KeySets) -> AuthP
         timeout=settings.jwks_timeout,
     )
     rules = AccessRules(issuer=settings.oauth_issuer or "", keys_of=source.issuer, keys=key_sets)
-    return AuthProbe(endpoint, rules, every=settings.gate1_probe_every, retry=settings.jwks_cool_down)
+    return AuthProbe(endpoint, rules, every=settings.gate1_probe_every, retry=settings.jwks_cool_down, now=steady.now)
 
 
 def key_set_limits(settings: Settings) -> KeySetLimits:

@@ -107,6 +107,7 @@ class FakeMemory:
 
     remembered: list[tuple[str, SeenKey]] = field(default_factory=list)
     forgotten: list[tuple[str, str]] = field(default_factory=list)
+    read: bool = True
     echo: Callable[[str, SeenKey], None] = lambda _issuer, _seen: None
     """Who reads the topic back: the key sets themselves."""
 
@@ -116,6 +117,9 @@ class FakeMemory:
 
     def forget(self, issuer: str, kid: str) -> None:
         self.forgotten.append((issuer, kid))
+
+    def is_read(self) -> bool:
+        return self.read
 
 
 def key_sets(

@@ -94,7 +94,6 @@ FAILURES = {
     ),
     "HTML": Failure("unreadable", body=b"<html>"),
     "an empty body": Failure("unreadable", body=b""),
-    "an empty set": Failure("the set is empty", body=b'{"keys":[]}'),
     "bad keys only": Failure("secret or private", body=b'{"keys":[{"kid":"x","kty":"oct"}]}'),
     "no answer in time": Failure("TimeoutError", delay=TIMEOUT_S * 3),
 }

@@ -137,6 +137,34 @@ def test_what_is_forgotten_for_want_of_room_is_forgotten_in_the_memory_too() -> 
     with_workers(check)
 
 
+def test_a_tombstone_for_a_key_that_stands_refuses_nothing_and_the_memory_is_told_anew() -> None:
+    """Another worker had no room for it, or somebody wrote the tombstone by hand."""
+
+    async def check(_server: Server, at: Worker) -> None:
+        before = At(int(at.clock.now * 1000) - 120_000)
+        await at.after(0)
+        at.sets.let_go(ISSUER, "a")
+        assert isinstance(at.sets.find(ISSUER, "a", before), Key)
+        assert at.sets.usable(ISSUER)
+        assert await at.after(1) == [("a", True)]
+        assert await at.after(1) == []
+
+    with_workers(check)
+
+
+def test_a_tombstone_for_a_withdrawn_key_is_obeyed() -> None:
+    async def check(server: Server, at: Worker) -> None:
+        before = At(int(at.clock.now * 1000))
+        await at.after(0)
+        server.body = OTHER
+        await at.after(1)
+        at.sets.let_go(ISSUER, "a")
+        assert at.sets.find(ISSUER, "a", before) is NoKey.UNKNOWN
+        assert await at.after(1) == []
+
+    with_workers(check)
+
+
 def test_what_the_memory_already_holds_is_not_written_again() -> None:
     """Every worker reads what the others write: one of them says that a key still stands."""
 
@@ -216,6 +244,23 @@ def test_what_is_remembered_is_used_no_longer_than_what_was_fetched(age: float, 
         assert kids(after.sets, after.clock) == ({"a"} if usable else set())
 
     with_workers(check, 2)
+
+
+def test_until_the_memory_is_read_no_key_is_called_unknown() -> None:
+    """It may hold the key of a record from before a rotation; whoever may not read it must see why records wait."""
+
+    async def check(_server: Server, at: Worker) -> None:
+        came = At(int(at.clock.now * 1000))
+        at.memory.read = False
+        await at.after(1)
+        assert at.sets.find(ISSUER, "old", came) is NoKey.NOT_YET
+        assert isinstance(at.sets.find(ISSUER, "a", came), Key)
+        assert not at.sets.recalled()
+        at.memory.read = True
+        assert at.sets.find(ISSUER, "old", came) is NoKey.UNKNOWN
+        assert at.sets.recalled()
+
+    with_workers(check)
 
 
 def test_what_is_remembered_of_a_stranger_is_left_alone() -> None:

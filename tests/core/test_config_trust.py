@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from config import producers
 from config.key_source import KeySource, is_secure
 from config.settings import ConfigError, Settings, load
+from schemas import registry
+from streams.app import warn_of_unknown_types
 from streams.wiring.trust import auth_source, key_set_limits
 
 SECRET = "hunter2-s3cret"
@@ -170,6 +173,46 @@ def test_a_list_for_development_allows_loopback(tmp_path: Path) -> None:
         listed(tmp_path, text)
 
 
+WRONG_ROWS: dict[str, tuple[str, str]] = {
+    "a member that is not known": (
+        ROW + 'jwks = "k"\ntopic = "x"\n',
+        "a.topic: is not known; there are service, types",
+    ),
+    "a misspelt member beside the right one": (ROW + 'jwks = "k"\njkws = "k"\n', "a.jkws: is not known"),
+    "a name like the auth service's": (
+        ROW.replace("[a]", '["oauth:https://a"]') + 'jwks = "k"\n',
+        "oauth:https://a: must not begin with oauth:, which is the auth service's",
+    ),
+    "a name with a control character": (
+        ROW.replace("[a]", r'["a\u001b[31m"]') + 'jwks = "k"\n',
+        r"'a\x1b[31m': an issuer's name must be printable",
+    ),
+    "a name of two lines": (ROW.replace("[a]", r'["a\nb"]') + 'jwks = "k"\n', r"'a\nb': an issuer's name must be"),
+    "no name": (ROW.replace("[a]", '[""]') + 'jwks = "k"\n', "'': an issuer's name must be printable"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), WRONG_ROWS.values(), ids=WRONG_ROWS)
+def test_a_row_that_cannot_be_meant_is_refused_with_what_to_do(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        listed(tmp_path, text)
+    assert says in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_an_event_type_that_no_schema_has_is_warned_of_at_the_start(tmp_path: Path) -> None:
+    """A list may be older or newer than the build, so it is no error; a misspelt one must be seen."""
+    types = {"a": ["welcom", "welcome", "wellcome"], "b": ["welcome"]}
+    rows = (f'[{issuer}]\nservice = "a"\ntypes = {names}\njwks = "k"\n' for issuer, names in types.items())
+    file = tmp_path / "producers.toml"
+    file.write_text("".join(rows), "utf-8")
+    with capture_logs() as logged:
+        warn_of_unknown_types(producers.read(file, production=True), registry.load())
+    assert logged == [
+        {"event": "types_unknown", "log_level": "warning", "issuer": "a", "types": ["welcom", "wellcome"]}
+    ]
+
+
 BAD_SOURCES: dict[str, tuple[str, str]] = {
     "neither": ("", "a: needs either `jwks`"),
     "both": ('jwks = "https://a.example/k"\ndiscovery = "https://a.example"\n', "a: needs either `jwks`"),
@@ -203,6 +246,17 @@ def test_keys_must_have_one_place_that_can_be_trusted(tmp_path: Path, text: str,
         ("http://evil.example/127.0.0.1", False, False),
         ("http://0.0.0.0/k", False, False),
         ("//127.0.0.1/k", False, False),
+        ("https://user@a.example/k", False, False),
+        ("https://user:secret@a.example/k", False, False),
+        ("https://@a.example/k", False, False),
+        ("http://user:secret@127.0.0.1/k", False, False),
+        ("https://a.example/k?user=@b", True, True),
+        ("https://a b/k", False, False),
+        ("https://a.example/k k", False, False),
+        ("https://a.example/k\n", False, False),
+        (" https://a.example/k", False, False),
+        ("https://a\t.example/k", False, False),
+        ("https://a.example/\x1b[31m", False, False),
         ("", False, False),
     ],
 )

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from schemas import registry
 from streams import topics
@@ -185,7 +186,7 @@ class Reader:
 def test_what_the_memory_writes_it_reads_and_the_rest_it_leaves_alone() -> None:
     """Under the deployment's prefix; a tombstone lets go of its key."""
     pen, reader = Pen(), Reader()
-    memory = KeyMemory(pen, prefix="blue.", now=lambda: NOW_MS / 1000)
+    memory = KeyMemory(pen, prefix="blue.", is_read=lambda: True, now=lambda: NOW_MS / 1000)
     memory.remember(ISSUER, seen())
     memory.forget(ISSUER, "k")
     (topic, key, value), tombstone = pen.put_down
@@ -193,6 +194,10 @@ def test_what_the_memory_writes_it_reads_and_the_rest_it_leaves_alone() -> None:
     assert tombstone == (topic, key, None)
     for each in (value, None, b"garbage"):
         memory.read(key, each, reader)
+    with capture_logs() as logged:
+        for wrong in (b"garbage", None, key_record_key(ISSUER, "other"), key.replace(b",", b", ")):
+            memory.read(wrong, value, reader)
+    assert [entry["event"] for entry in logged] == ["key_record_ignored"] * 4, "compaction goes by the record's key"
     memory.read(b"garbage", None, reader)
     assert reader.recalled == [(ISSUER, seen())]
     assert reader.gone == [(ISSUER, "k")]

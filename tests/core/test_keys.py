@@ -70,6 +70,23 @@ def test_a_set_keeps_every_good_key() -> None:
     assert keys
 
 
+def modulus(bits: int) -> str:
+    """An odd number of so many bits: nobody checks whether it has two factors."""
+    return base64.urlsafe_b64encode((2 ** (bits - 1) + 12_345).to_bytes((bits + 7) // 8, "big")).rstrip(b"=").decode()
+
+
+def test_rsa_of_just_the_largest_size_is_kept() -> None:
+    assert set(parse(document(good(kid="large", n=modulus(16_384)))).keys) == {"large"}
+
+
+@pytest.mark.parametrize(("length", "kept"), [(256, True), (257, False), (190_000, False)])
+def test_a_key_of_too_long_a_kid_is_dropped(length: int, kept: bool) -> None:  # noqa: FBT001 - a column
+    """It stands in memory and in a record's key; no token may name it."""
+    keys = parse(document(good(kid="é" * length)))
+    assert bool(keys) is kept
+    assert keys.dropped == (() if kept else (f"{'é' * 64!r}: the kid is longer than 256 characters",))
+
+
 SECRET = "secret or private"
 DROPPED: list[tuple[str, Callable[[], object], str]] = [
     ("a shared secret", lambda: {"kty": "oct", "k": "c2VjcmV0", "kid": "bad"}, SECRET),
@@ -93,6 +110,8 @@ DROPPED: list[tuple[str, Callable[[], object], str]] = [
     ("no kty", lambda: good(kid="bad", kty=None), "only RS256"),
     ("kty is a list", lambda: good(kid="bad", kty=["RSA"]), "only RS256"),
     ("RSA of 1024 bits", small_rsa, "RSA below 2048 bits"),
+    ("RSA of more than 16384 bits", lambda: good(kid="bad", n=modulus(16_385)), "RSA above 16384 bits"),
+    ("RSA of 100000 bits", lambda: good(kid="bad", n=modulus(100_000)), "RSA above 16384 bits"),
     ("P-384", lambda: on_curve(ec.SECP384R1()), ""),
     ("P-521", lambda: on_curve(ec.SECP521R1()), ""),
     ("secp256k1", lambda: on_curve(ec.SECP256K1()), ""),

@@ -232,6 +232,13 @@ def test_nothing_at_all_is_missing_and_too_much_is_too_large() -> None:
     assert reason_of(sign(header(), claims(extra="x" * 190_000))) is None
 
 
+@pytest.mark.parametrize(("length", "reason"), [(256, Reason.TOKEN_UNKNOWN_KEY), (257, Reason.TOKEN_MALFORMED)])
+def test_a_kid_of_more_than_256_characters_is_refused(length: int, reason: Reason) -> None:
+    """Kids that aren't known are remembered for a while: a thousand of 190 KB each would fill a worker's memory."""
+    assert reason_of(sign(header(kid="é" * length))) is reason
+    assert reason_of(sign(header(kid="x" * 190_000))) is Reason.TOKEN_MALFORMED
+
+
 def test_no_detail_quotes_what_was_refused() -> None:
     """A dead letter's detail may be read by people who may not read the event."""
     secret = "ana.ruiz@example.org"

@@ -70,6 +70,8 @@ def test_an_issuer_without_keys_waits_and_the_others_flow(centre: Centre) -> Non
     eventually(lambda: f"{ISSUER}/flows" in receipts(centre))
 
     assert reasons(centre) == {}
+    why = f"no usable key of {AUTH} (FileNotFoundError), since "
+    eventually(lambda: why in comcenter(centre, "gate").stdout, every=1)
     assert (f"events.{AUTH}", 0) not in {place for place, offset in centre.committed().items() if offset}
     key_set.write_bytes(document)
     eventually(lambda: reasons(centre) == {waiting.value: "token_malformed"})

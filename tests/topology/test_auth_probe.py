@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.oauth import TokenEndpoint
 from streams.auth_probe import PENDING, AuthProbe
@@ -135,7 +136,43 @@ def test_a_fault_does_not_hide_when_it_last_worked() -> None:
     well, broken, blocked, again = asyncio.run(scenario())
     assert well == again == Fresh(1.0, "")
     assert broken == Fresh(7.0, "the token endpoint answered 503")
-    assert blocked == Fresh(13.0, f"{PENDING}: the token endpoint answered 401")
+    assert blocked == Fresh(None, f"{PENDING}: the token endpoint answered 401"), "no is a verdict"
+
+
+@pytest.mark.parametrize(
+    ("status", "pause"), [(200, 20.0), (401, 20.0), (403, 20.0), (404, 20.0), (408, 5.0), (429, 5.0), (503, 5.0)]
+)
+def test_after_a_no_it_asks_as_seldom_as_when_all_is_well(status: int, pause: float) -> None:
+    """Somebody must change something: to knock every few seconds helps nobody. What may pass is asked early."""
+
+    async def scenario() -> float:
+        server = Server(answer(access_token()), status)
+        async with serving(server), aiohttp.ClientSession() as session:
+            endpoint = TokenEndpoint(server.url + "/token", "me", SECRET, timeout=PATIENT_S)
+            probe = AuthProbe(endpoint, access_rules(KEYS), every=20.0, retry=5.0, now=lambda: NOW_S)
+            await probe.look(session)
+            return probe.pause()
+
+    assert asyncio.run(scenario()) == pause
+
+
+def test_each_change_of_fault_is_logged_and_that_it_works_again() -> None:
+    async def scenario() -> None:
+        server = Server(answer(access_token()))
+        async with serving(server), aiohttp.ClientSession() as session:
+            probe = probe_of(server, SteppedClock())
+            for status in (401, 401, 503, 200, 200, 503):
+                server.status = status
+                await probe.look(session)
+
+    with capture_logs() as logged:
+        asyncio.run(scenario())
+    assert [(entry["event"], entry["log_level"], entry.get("fault")) for entry in logged] == [
+        ("token_probe_failed", "warning", f"{PENDING}: the token endpoint answered 401"),
+        ("token_probe_failed", "warning", "the token endpoint answered 503"),
+        ("token_probe_worked", "info", None),
+        ("token_probe_failed", "warning", "the token endpoint answered 503"),
+    ]
 
 
 def test_it_looks_again_and_again_and_tells_each_time() -> None:

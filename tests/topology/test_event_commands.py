@@ -76,11 +76,21 @@ def test_a_bad_token_ends_with_100_and_the_reason(environ: dict[str, str], chang
     assert (done.exit_code, done.stdout.splitlines()) == (100, [line])
 
 
-@pytest.mark.parametrize("stdin", [b"", b"hello", b"[]", b"{", b"two words. And dots."])
+@pytest.mark.parametrize("stdin", [b"hello", b"[]", b"{", b"two words. And dots."])
 def test_what_is_neither_event_nor_token_ends_with_2(environ: dict[str, str], stdin: bytes) -> None:
     done = run(environ, "validate", stdin=stdin)
     assert done.exit_code == 2
     assert "is not an event" in done.stderr
+
+
+@pytest.mark.parametrize("stdin", [b"", b"\n", b" \t\r\n"])
+def test_an_empty_file_is_neither_and_it_is_said_what_a_record_without_a_value_would_be(
+    environ: dict[str, str], stdin: bytes
+) -> None:
+    done = run(environ, "validate", stdin=stdin)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "- is empty: give an event, or a signed token" in done.stderr
+    assert "token_missing" in done.stderr
 
 
 def test_half_a_token_is_a_malformed_one(environ: dict[str, str]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
-from structlog.testing import capture_logs
 
 from streams import topics
 from streams.core.token import Producer
@@ -40,14 +39,14 @@ class World:
     producers: Iterable[Producer] = (producer(AGENT), producer(PILOT))
     configured: bool = True
     waiting: set[str] = field(default_factory=set)
-    holds: Holds = field(default_factory=Holds)
     clock: SteppedClock = field(default_factory=SteppedClock)
+    holds: Holds = field(init=False)
     gate: Gate1 = field(init=False)
 
     def __post_init__(self) -> None:
+        self.holds = Holds(now=self.clock)
         auth = Auth(keys_of=AUTH, probe=lambda: self.probe, fresh_for=FRESH_FOR_S) if self.configured else None
-        self.gate = Gate1(self.producers, self.keys, auth, self.holds, now=self.clock)
-        self.gate.waits = self.waiting.__contains__
+        self.gate = Gate1(self.producers, self.keys, auth, self.holds, waits=self.waiting.__contains__, now=self.clock)
 
     def held(self) -> set[str]:
         """What is held after a look."""
@@ -216,19 +215,3 @@ def test_a_hold_for_another_reason_outlives_the_gate() -> None:
     world.probe = WELL
     world.gate.apply()
     assert world.holds.reasons() == {topics.DISPATCH_TRANSACTIONAL: frozenset({"paused"})}
-
-
-def test_each_change_of_colour_is_logged_once_whoever_looks_first() -> None:
-    """Heartbeat, metrics and /canary ask for the state as well."""
-    world = World(probe=Fresh(None, "no"))
-    with capture_logs() as logged:
-        for probe in (world.probe, Fresh(None, "still no"), WELL, WELL, Fresh(61.0, "no")):
-            world.probe = probe
-            world.state()
-            world.gate.apply()
-            world.gate.apply()
-    assert [(entry["event"], entry["green"], entry["why"]) for entry in logged] == [
-        ("gate1", False, "token: no"),
-        ("gate1", True, ""),
-        ("gate1", False, "token: no"),
-    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,13 +23,15 @@ from streams.core.flags import EffectiveMode
 from streams.core.messages import Mode
 from streams.gate import GATE_RED, GateState
 from streams.heart import Heart, Pulse
-from streams.heartbeat import FORGOTTEN_MS, Fleet, WorkerState, beat, decode, fleet, worker_name
+from streams.heartbeat import Fleet, LastBeat, WorkerState, beat, decode, fleet, worker_name
 from streams.holds import Holds
 from tests.builders import NOW_S
 from tests.topology.test_publisher import turns
 
 NOW_MS = NOW_S * 1000
+SINCE = "2026-09-21T14:13:20Z"
 GONE_AFTER_MS = 10_000
+FORGOTTEN_MS = 3_600_000
 LONG_AGO_MS = NOW_MS - 2 * GONE_AFTER_MS
 SCHEMA = registry.load().records["worker"]
 
@@ -51,9 +54,13 @@ def state(worker: str = "one", **changes: Any) -> WorkerState:
 
 def heard(*states: WorkerState, **others: bytes | None) -> Fleet:
     """The fleet of which these are the last heartbeats; others: values by key, as they stand."""
-    last: dict[bytes, bytes | None] = {each.worker.encode(): each.encode() for each in states}
-    last |= {name.encode(): value for name, value in others.items()}
-    return fleet(last, now_ms=NOW_MS, gone_after_ms=GONE_AFTER_MS)
+    last = {each.worker.encode(): LastBeat(value=each.encode()) for each in states}
+    last |= {name.encode(): LastBeat(value=value) for name, value in others.items()}
+    return fleet_of(last)
+
+
+def fleet_of(last: Mapping[bytes, LastBeat]) -> Fleet:
+    return fleet(last, now_ms=NOW_MS, gone_after_ms=GONE_AFTER_MS, forgotten_after_ms=FORGOTTEN_MS)
 
 
 def test_what_a_worker_says_is_read_again_and_is_what_the_schema_says() -> None:
@@ -135,14 +142,18 @@ def test_gate_shows_state_reason_and_since_when_by_worker() -> None:
         gate1_green=False,
         gate1_why="token: blocked, pending gate 1: answered 401",
         gate1_since_ms=NOW_MS - 5_000,
-        holds={"comms.dispatch.transactional": [GATE_RED], "comms.dispatch.promotional": [GATE_RED]},
+        holds={
+            "events.a": [f"{GATE_RED}: no usable key of a (TimeoutError), since {SINCE}", f"paused, since {SINCE}"],
+            "comms.redrive": [GATE_RED],
+        },
     )
     printed = "\n".join(lines(heard(state("one"), red, state("three", at_ms=LONG_AGO_MS))))
     assert printed.splitlines() == [
         "gate 1  RED  since 2026-09-21T14:13:15Z",
         "  one  GREEN  since 2026-09-21T14:12:30Z",
         "  two  RED    token: blocked, pending gate 1: answered 401  since 2026-09-21T14:13:15Z",
-        "      held: comms.dispatch.promotional, comms.dispatch.transactional",
+        "      held: comms.redrive  gate_red",
+        f"      held: events.a  gate_red: no usable key of a (TimeoutError), since {SINCE}; paused, since {SINCE}",
         "  three  silent: it ended without saying so, or can't reach Kafka",
     ]
 
@@ -172,6 +183,7 @@ def test_the_json_holds_what_each_worker_said() -> None:
         "gate1": "GREEN",
         "workers": [orjson.loads(state("one", holds={"t": ["paused"]}).encode())],
         "silent": ["two"],
+        "clock_off_s": {},
     }
 
 
@@ -187,9 +199,9 @@ class Pen:
 
 def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
     """Under the deployment's prefix and the worker's own name."""
-    pen, holds = Pen(), Holds()
+    pen, holds = Pen(), Holds(now=lambda: float(NOW_S))
     holds.hold(topics.REDRIVE, "paused")
-    holds.hold(topics.REDRIVE, GATE_RED)
+    holds.hold(topics.REDRIVE, GATE_RED, "a record waits for a key")
     heart = Heart(
         load(overrides={"topic_prefix": "blue.", "build_id": "b7"}),
         pen,
@@ -222,7 +234,7 @@ def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
         gate1_green=False,
         gate1_why="key set: refused",
         gate1_since_ms=5,
-        holds={topics.REDRIVE: [GATE_RED, "paused"]},
+        holds={topics.REDRIVE: [f"{GATE_RED}: a record waits for a key, since {SINCE}", f"paused, since {SINCE}"]},
     )
 
 
@@ -261,3 +273,30 @@ def test_who_has_been_silent_for_an_hour_is_no_longer_spoken_of() -> None:
     found = heard(state("one"), state("old", at_ms=NOW_MS - FORGOTTEN_MS - 1), state("ahead", at_ms=NOW_MS + 60_000))
     assert [each.worker for each in found.workers] == ["one"]
     assert found.silent == ("ahead",)
+
+
+@pytest.mark.parametrize(
+    ("off_s", "says"),
+    [
+        (300, "clock is 300 s off, ahead of the broker's"),
+        (-11, "clock is 11 s off, behind the broker's"),
+        (-7200, "clock is 7200 s off, behind the broker's"),
+        (10, ""),
+        (-10, ""),
+    ],
+)
+def test_a_worker_whose_clock_is_off_is_there_and_says_so(off_s: int, says: str) -> None:
+    """By the broker's time it was heard just now; it counts, and is neither silent nor forgotten."""
+    made = state("one", at_ms=NOW_MS - 500 + off_s * 1000)
+    found = fleet_of({b"one": LastBeat(value=made.encode(), appended_ms=NOW_MS - 500)})
+    assert (found.workers, found.silent) == ((made,), ())
+    assert found.clock_off_s == ({"one": off_s} if says else {})
+    assert ("clock is" in "\n".join(lines(found))) is bool(says)
+    assert says in "\n".join(lines(found))
+    assert as_json(found)["clock_off_s"] == found.clock_off_s
+
+
+def test_who_was_not_heard_by_the_broker_is_silent_whatever_its_clock_says() -> None:
+    late = LastBeat(value=state("one").encode(), appended_ms=NOW_MS - GONE_AFTER_MS - 1)
+    old = LastBeat(value=state("two").encode(), appended_ms=NOW_MS - FORGOTTEN_MS - 1)
+    assert fleet_of({b"one": late, b"two": old}) == Fleet(workers=(), silent=("one",))

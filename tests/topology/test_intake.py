@@ -51,8 +51,13 @@ class Desk:
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
-        topology = Topology({topic: Step(Stage.INGEST, self.decide) for topic in (TOPIC, "events.b")}, self.tally)
+        step = Step(Stage.INGEST, self.decide, self.lacks)
+        topology = Topology(dict.fromkeys((TOPIC, "events.b"), step), self.tally)
         self.intake = Intake(topology, self.publisher, self.wanted, on_wait=self.told)
+
+    def lacks(self, at: Record) -> Undecided | None:
+        found = self.decide(at)
+        return found if isinstance(found, Undecided) else None
 
     def told(self) -> None:
         self.waits_told.append(self.intake.waits(TOPIC))
@@ -188,7 +193,7 @@ def test_what_still_cannot_be_decided_stays_and_so_does_all_behind_it() -> None:
             await until(lambda: len(at.waits_told) == 3)
             assert at.produced() == [b"0/0", b"0/1"]
             assert at.intake.waits(TOPIC)
-            assert at.wanted.asked[2:] == [("issuer", "later"), ("issuer", "never")]
+            assert at.wanted.asked[3:] == [("issuer", "later"), ("issuer", "never")]
             await at.confirm_all()
             assert at.acked == [(0, 0), (0, 1)]
             at.keys |= {b"later", b"never"}
@@ -265,8 +270,8 @@ def test_the_topic_is_held_while_a_record_of_it_waits_and_no_longer() -> None:
                 for issuer, topic in (("a", TOPIC), ("b", "events.b"))
             ]
             auth = Auth(keys_of="auth", probe=lambda: Fresh(1.0, ""), fresh_for=60.0)
-            gate = Gate1(bound, keys, auth, holds)
-            gate.waits, at.look = at.intake.waits, gate.apply
+            gate = Gate1(bound, keys, auth, holds, waits=at.intake.waits)
+            at.look = gate.apply
             await at.take(0, b"new")
             assert dict(holds.reasons()) == {TOPIC: {GATE_RED}}
             at.intake.look()

@@ -34,6 +34,9 @@ def test_partitions_taken_away_while_records_wait_lose_nothing_and_ack_nothing()
             await at.confirm_all()
             assert at.acked == []
             assert not at.intake.waits(TOPIC)
+            assert at.waits_told == [True, False], "so that the topic is let go for whoever has it next"
+            at.intake.forget()
+            assert at.waits_told == [True, False]
             at.keys.add(b"new")
             at.intake.look()
             await turns()

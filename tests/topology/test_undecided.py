@@ -16,7 +16,7 @@ from streams.core.records import Record
 from streams.core.render import Renderer
 from streams.core.token import TokenRules
 from streams.topics import DAY_MS
-from streams.topology import build_topology
+from streams.topology import Topology, build_topology
 from tests.builders import ISSUER, NOW_S, OTHER, TOPIC, claims, jwks, private_key, producers, record, rules, token
 from tests.driver import Tally, TopologyDriver
 
@@ -34,7 +34,7 @@ class Rings:
     rings: dict[str, KeyRing] = field(default_factory=lambda: {ISSUER: KeyRing(), OTHER: KeyRing()})
 
     def fetch(self, document: bytes, began_ms: int, issuer: str = ISSUER) -> None:
-        self.rings[issuer] = self.rings[issuer].after_fetch(parse(document), began_ms=began_ms, max_age_ms=DAY_MS)
+        self.rings[issuer] = self.rings[issuer].after_fetch(parse(document), as_of_ms=began_ms, max_age_ms=DAY_MS)
 
     def find(self, issuer: str, kid: str, arrival: Arrival) -> Key | NoKey:
         return self.rings[issuer].find(kid, arrival)
@@ -46,12 +46,14 @@ class World:
 
     keys: Rings = field(default_factory=Rings)
     tally: Tally = field(default_factory=Tally)
+    topology: Topology = field(init=False)
     driver: TopologyDriver = field(init=False)
 
     def __post_init__(self) -> None:
         shipped = templates.load()
         made: IngestRules = replace(rules(shipped=shipped), tokens=TokenRules(producers(), self.keys))
-        self.driver = TopologyDriver(build_topology(made, Renderer(shipped), self.tally))
+        self.topology = build_topology(made, Renderer(shipped), self.tally)
+        self.driver = TopologyDriver(self.topology)
 
 
 def test_before_any_fetch_and_after_one_that_began_too_early_there_is_no_verdict() -> None:
@@ -126,6 +128,33 @@ def test_what_no_key_could_make_good_is_refused_at_once(reason: Reason, hopeless
     world.driver.pipe(hopeless)
     assert world.driver.reasons() == [reason]
     assert world.driver.undecided == []
+
+
+AGAIN = (("dlq.original.topic", TOPIC.encode()),)
+LACKS: dict[str, tuple[Record, Undecided | None]] = {
+    "an unknown key": (record(token()), Undecided(ISSUER, "rsa")),
+    "the same, tried again": (record(token(), topic=topics.REDRIVE, headers=AGAIN), Undecided(ISSUER, "rsa")),
+    "a known key": (record(token(key=private_key("ES256"), header={"kid": "old"})), None),
+    "no ingest at all": (record(token(), topic=topics.RENDER), None),
+    **{name: (hopeless, None) for name, (_, hopeless) in HOPELESS.items()},
+}
+
+
+@pytest.mark.parametrize(("made", "lacks"), LACKS.values(), ids=LACKS)
+def test_what_a_record_lacks_can_be_told_without_judging_it(made: Record, lacks: Undecided | None) -> None:
+    """By header and issuer alone: nothing is verified, produced or counted."""
+    world = World()
+    world.keys.fetch(OLD, BEFORE)
+    assert world.topology.lacks(made) == lacks
+    assert (world.tally.seen, world.driver.topics()) == ([], set())
+
+
+def test_a_bug_in_telling_what_is_lacking_is_left_for_the_records_turn() -> None:
+    world = World()
+    del world.keys.rings[ISSUER]
+    assert world.topology.lacks(record(token())) is None
+    world.driver.pipe(record(token()))
+    assert world.driver.reasons() == [Reason.INTERNAL_ERROR]
 
 
 def test_a_rotation_refuses_nothing() -> None:
