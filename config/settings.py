@@ -42,7 +42,7 @@ class Settings(BaseSettings):
 
     # What it is
     environment: Literal["production", "development"] = _row(
-        "Production turns the 48-hour window on, refuses live, and wants TLS for key sets and mail.", "production"
+        "Production turns the 48-hour window on, and wants TLS for key sets and mail.", "production"
     )
     mode: Literal["dry_run", "live"] = _row(
         "What is asked for; guardrails may make it dry run all the same.", "dry_run"
