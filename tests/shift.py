@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Self
@@ -209,3 +209,8 @@ def mail(number: int = 1, **changes: Any) -> Message:
 def mails(count: int) -> list[Message]:
     """So many messages."""
     return [mail(number) for number in range(1, count + 1)]
+
+
+def intents(emits: Sequence[Emit]) -> bool:
+    """Whether a transaction claims."""
+    return any(b"INTENT" in (emit.value or b"") for emit in emits)
