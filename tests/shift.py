@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Self
@@ -16,7 +16,7 @@ from streams.core.dispatch import Conditions, Hold
 from streams.core.flags import Flags
 from streams.core.messages import Category, Message, Mode, Route
 from streams.core.reasons import Suppression
-from streams.core.records import Emit, Headers
+from streams.core.records import Emit, Headers, Record
 from streams.core.templates import OnUnknown, Template
 from streams.desk import Desk
 from streams.dispatcher import _item
@@ -209,3 +209,8 @@ def mail(number: int = 1, **changes: Any) -> Message:
 def mails(count: int) -> list[Message]:
     """So many messages."""
     return [mail(number) for number in range(1, count + 1)]
+
+
+def intents(emits: Sequence[Emit] | Sequence[Record]) -> bool:
+    """Whether a transaction claims, or one record of it."""
+    return any(b"INTENT" in (emit.value or b"") for emit in emits)
