@@ -180,7 +180,9 @@ class Dispatcher(Service):
         assert consumer is not None, "started before it is read"
         self._apply_pauses(consumer, to_pause)
         records = []
-        for message in consumer.consume(BATCH, POLL_S):
+        # What has come, at once: `consume` alone would wait for a whole batch until its time is over.
+        first = consumer.poll(POLL_S)
+        for message in [] if first is None else [first, *consumer.consume(BATCH, 0)]:
             records += self._record(message)
         if time.monotonic() - self._counted_at > COUNT_EVERY_S:
             self._counted_at = time.monotonic()

@@ -48,10 +48,9 @@ class FakeConsumer:
     def assign(self, places: list[Any]) -> None:
         self.assigned = places
 
-    def consume(self, _count: int, _seconds: float) -> list[Any]:
+    def poll(self, _seconds: float) -> None:
         if self.bug is not None:
             raise self.bug
-        return []
 
     def close(self) -> None:
         self.closed = True
