@@ -93,6 +93,17 @@ class TopicAdmin:
         existing = self._partitions()
         return tuple(self.prefix + row.name for row in table if self.prefix + row.name not in existing)
 
+    def parted(self, table: Iterable[TopicRow]) -> tuple[Difference, ...]:
+        """The topics whose number of partitions must not differ from the table, and does. Needs no more than `missing`.
+
+        Raises:
+            BrokerUnavailableError: no answer.
+        """
+        existing = self._partitions()
+        fixed = [row for row in table if row.fixed and self.prefix + row.name in existing]
+        found = (_partition_difference(self.prefix + row.name, row, existing[self.prefix + row.name]) for row in fixed)
+        return tuple(difference for differences in found for difference in differences)
+
     def check(self, table: Iterable[TopicRow]) -> tuple[Difference, ...]:
         """Compare partitions, retention, cleanup, timestamp type and size with the broker.
 

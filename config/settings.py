@@ -24,6 +24,8 @@ RECORD_LIVES_S: Final = 17 * 86_400
 Seconds = Annotated[float, Field(gt=0, json_schema_extra={"unit": "s"})]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[int, Field(ge=3)]
+"""A unit for each of the three transactional partitions."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -61,7 +63,7 @@ class Settings(BaseSettings):
     promo_share: Share = _row("The part of the cap set aside for promotional messages while they may go out.", 0.2)
     retries_enabled: bool = _row("Transient failures are tried again; off: given up at the first.", default=True)
     rate_limit_enabled: bool = _row("The cap binds; inside the window it can't be turned off.", default=True)
-    rate_limit_per_minute: Count = _row(
+    rate_limit_per_minute: Rate = _row(
         "Provider calls begun in any 60 s, over the whole fleet; 10 at most inside the window.", 10
     )
     ab_testing: bool = _row("Reported; there is one variant of each template so far.", default=False)

@@ -92,14 +92,18 @@ async def listen(worker: Worker) -> None:
 
 
 def require_topics(worker: Worker) -> None:
-    """All topics of the table are there.
+    """All topics of the table are there, and those that must not be parted aren't.
 
     Raises:
-        CannotStartError, BrokerUnavailableError: they aren't, or nobody can tell.
+        CannotStartError, BrokerUnavailableError: it isn't so, or nobody can tell.
     """
     missing = worker.admin.missing(worker.table)
     if missing:
         raise CannotStartError(f"topics are missing ({', '.join(missing)}): run `comcenter topics apply`")
+    parted = worker.admin.parted(worker.table)
+    if parted:
+        named = ", ".join(f"{each.topic} has {each.found} partitions, not {each.wanted}" for each in parted)
+        raise CannotStartError(f"{named}: a changed count parts messages from their ledger; make these topics anew")
 
 
 async def read_orders(worker: Worker) -> None:

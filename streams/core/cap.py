@@ -17,6 +17,8 @@ PARTITIONS: Final[Mapping[Category, int]] = {Category.TRANSACTIONAL: 3, Category
 """As `streams.topics` makes them; fixed, since a changed count would part messages from their ledger."""
 
 
+LEAST: Final = PARTITIONS[Category.TRANSACTIONAL]
+"""The lowest cap: a unit for each transactional partition."""
 UNCAPPED: Final = 1_000_000_000
 """The share of a partition while the cap is off."""
 
@@ -34,6 +36,8 @@ class Limit:
         promotional = round(self.per_minute * self.promo_share) if self.promo_on else 0
         if self.promo_on and self.promo_share > 0:
             promotional = max(promotional, 1)
+        # No transactional partition goes without a unit: promotional messages wait first.
+        promotional = max(min(promotional, self.per_minute - PARTITIONS[Category.TRANSACTIONAL]), 0)
         of_category = promotional if category is Category.PROMOTIONAL else self.per_minute - promotional
         each, left = divmod(of_category, PARTITIONS[category])
         return each + (1 if partition < left else 0)

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from streams.core.cap import LEAST
 from streams.core.reasons import Stage
 from streams.core.scope import Kind, Scope, stage_scope
 
@@ -67,7 +68,7 @@ def moment_ms(text: object) -> int | None:
 
 
 def _is_rate(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_RATE
+    return isinstance(value, int) and not isinstance(value, bool) and LEAST <= value <= _MAX_RATE
 
 
 def _word(text: str) -> object:
@@ -80,7 +81,7 @@ def _whole_number(text: str) -> object:
 
 _SWITCH: Final = ValueKind("true or false", lambda value: isinstance(value, bool), _word)
 _YES: Final = ValueKind("true", lambda value: value is True, _word)
-_RATE: Final = ValueKind("a whole number, at least 1", _is_rate, _whole_number)
+_RATE: Final = ValueKind(f"a whole number, at least {LEAST}", _is_rate, _whole_number)
 _TIME: Final = ValueKind("an RFC 3339 time with its offset", lambda value: moment_ms(value) is not None, str)
 _NAME: Final = ValueKind(
     "a topic's name", lambda value: isinstance(value, str) and _TOPIC.fullmatch(value) is not None, str

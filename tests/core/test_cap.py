@@ -40,7 +40,9 @@ def test_shares_add_up_to_the_last_unit(promo_on: bool, promo_share: float) -> N
 
 
 def test_promotional_messages_have_nothing_while_they_are_off_and_at_least_a_unit_while_they_are_on() -> None:
-    for per_minute in range(1, 201):
+    """Beyond a unit for each transactional partition, which goes first."""
+    assert shares(limit(3, promo_on=True), TRANSACTIONAL) == [1, 1, 1]
+    for per_minute in range(4, 201):
         assert shares(limit(per_minute), PROMOTIONAL) == [0]
         (set_aside,) = shares(limit(per_minute, promo_on=True), PROMOTIONAL)
         assert set_aside >= 1

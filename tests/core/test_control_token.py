@@ -152,7 +152,7 @@ def test_an_order_is_obeyed_once() -> None:
         ("DISABLE_SEND", "all", True), ("DISABLE_SEND", "stage:dispatch", False), ("DISABLE_SEND", "issuer:a/b", True),
         ("PAUSE", "stage:ingest", True), ("PAUSE", "all", False), ("PROMO_SENDS", "all", False),
         ("RETRIES_ENABLED", "all", False), ("RATE_LIMIT_ENABLED", "all", True), ("AB_TESTING", "all", False),
-        ("RATE_LIMIT_PER_MINUTE", "all", 1), ("LAUNCHED_AT", "all", "2026-09-21T12:00:00Z"),
+        ("RATE_LIMIT_PER_MINUTE", "all", 3), ("LAUNCHED_AT", "all", "2026-09-21T12:00:00Z"),
         ("DROP", "template:x@1.0", True), ("RERENDER", "channel:sms", True), ("BREAKER", "issuer:a", "events.a"),
         ("BREAKER", "stage:ingest", "comms.redrive"),
     ],
@@ -168,7 +168,7 @@ def test_what_each_setting_takes_is_obeyed(setting: str, scope: str, value: obje
     [
         ("DISABLE_SEND", "stage:ingest", True), ("DISABLE_SEND", "stage:render", True), ("PAUSE", "channel:sms", True),
         ("PROMO_SENDS", "category:promotional", False), ("RATE_LIMIT_PER_MINUTE", "stage:dispatch", 5),
-        ("RATE_LIMIT_PER_MINUTE", "all", 0), ("RATE_LIMIT_PER_MINUTE", "all", True),
+        ("RATE_LIMIT_PER_MINUTE", "all", 2), ("RATE_LIMIT_PER_MINUTE", "all", True),
         ("RATE_LIMIT_PER_MINUTE", "all", 2.0), ("RATE_LIMIT_PER_MINUTE", "all", "5"), ("DROP", "all", False),
         ("LAUNCHED_AT", "all", 1790000000), ("LAUNCHED_AT", "all", "2026-09-21"),
         ("LAUNCHED_AT", "all", "2026-13-21T12:00:00Z"), ("BREAKER", "all", "events.a"),
