@@ -8,7 +8,7 @@ leaves either all of them or none. Source: https://cwiki.apache.org/confluence/d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -203,8 +203,3 @@ def _collect(found: list[Read], key: bytes | None, value: bytes | None, at_ms: i
         log.error("ledger_entry_unreadable", why=entry)
     else:
         found.append(Read(key.decode("ascii", "replace"), entry, at_ms))
-
-
-def table_of(reads: Sequence[Read]) -> Mapping[str, Entry]:
-    """The last entry of each message."""
-    return {read.dispatch_id: read.entry for read in reads}

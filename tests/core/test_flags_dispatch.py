@@ -1,4 +1,4 @@
-"""The mode that counts, the order of the gate, and what each ending of a call is written down as."""
+"""The mode that counts, and examples of what the gate says; every combination is in `test_gate_table`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from itertools import product
 
 import pytest
 
-from streams.core.dispatch import Conditions, Expire, Send, Simulate, Suppress, Verdict, gate, receipt
+from streams.core.dispatch import Conditions, Expire, Hold, Keep, Send, Simulate, Suppress, Verdict, gate
 from streams.core.flags import WINDOW_S, Flags, effective_mode
-from streams.core.messages import Category, Mode, Receipt, State
-from streams.core.ports import Delivered, Delivery, Refused, Unknown
-from streams.core.reasons import Reason, Rejected, Suppression
+from streams.core.messages import Category, Mode
+from streams.core.reasons import Suppression
 from tests.builders import NOW_S, message, route
 
 LIVE, DRY = Mode.LIVE, Mode.DRY_RUN
@@ -84,7 +83,9 @@ GATE: list[tuple[str, int | None, Category, bool, Mode, Mode, Verdict]] = [
     ("dry run now", None, Category.TRANSACTIONAL, False, DRY, LIVE, Simulate()),
     ("dry run when it was appended", None, Category.TRANSACTIONAL, False, LIVE, DRY, Simulate()),
     ("dry run both times", None, Category.TRANSACTIONAL, False, DRY, DRY, Simulate()),
-    ("promotional and off", None, Category.PROMOTIONAL, False, LIVE, LIVE, PROMO_OFF),
+    ("promotional and off waits", None, Category.PROMOTIONAL, False, LIVE, LIVE, Keep(Hold.PROMO_DISABLED)),
+    ("promotional and off, dry run", None, Category.PROMOTIONAL, False, DRY, LIVE, PROMO_OFF),
+    ("promotional and off, from a dry run", None, Category.PROMOTIONAL, False, LIVE, DRY, PROMO_OFF),
     ("promotional and on", None, Category.PROMOTIONAL, True, LIVE, LIVE, Send()),
     ("promotional, on, dry run", None, Category.PROMOTIONAL, True, DRY, LIVE, Simulate()),
     ("expired before suppressed", OVER, Category.PROMOTIONAL, False, LIVE, LIVE, Expire()),
@@ -99,49 +100,3 @@ def test_the_gate_asks_in_order(row: tuple[str, int | None, Category, bool, Mode
     _, not_after_ms, category, promo, now, at_append, verdict = row
     mail = message(not_after_ms=not_after_ms, route=route(category=category), mode=at_append)
     assert gate(mail, conditions(now, promo=promo)) == verdict
-
-
-FINAL: list[tuple[Verdict, Delivery | None, State, Suppression | None]] = [
-    (Send(), Delivered(provider="smtp", provider_id="q-1"), State.SENT, None),
-    (Send(), Delivered(provider="smtp", provider_id=None), State.SENT, None),
-    (Simulate(), None, State.SIMULATED, None),
-    (Expire(), None, State.EXPIRED, None),
-    *[(Suppress(why), None, State.SUPPRESSED, why) for why in Suppression],
-]
-
-
-@pytest.mark.parametrize(("verdict", "delivery", "state", "why"), FINAL)
-def test_a_final_state_becomes_a_receipt(
-    verdict: Verdict, delivery: Delivery | None, state: State, why: Suppression | None
-) -> None:
-    """With the attempt and the provider where there was a call, and with neither where there was none."""
-    now = conditions(now_s=NOW_S + 0.5)
-    written = receipt(message(), verdict, delivery, now)
-    assert isinstance(written, Receipt)
-    assert (written.state, written.reason, written.route) == (state, why, message().route)
-    sent = isinstance(delivery, Delivered)
-    assert written.attempt == (1 if sent else 0)
-    assert written.provider == ("smtp" if sent else None)
-    assert written.provider_id == (delivery.provider_id if isinstance(delivery, Delivered) else None)
-    assert (written.mode, written.at_ms, written.flags) == (LIVE, NOW_S * 1000 + 500, now.flags.names())
-
-
-REJECTED: list[tuple[Delivery, Reason]] = [
-    (Refused(code="550", retryable=False), Reason.PROVIDER_REFUSED),
-    (Refused(code="421", retryable=True), Reason.PROVIDER_GAVE_UP),
-    (Unknown(what="timeout after DATA"), Reason.OUTCOME_UNKNOWN),
-]
-
-
-@pytest.mark.parametrize(("delivery", "reason"), REJECTED)
-def test_a_call_that_did_not_succeed_becomes_a_dead_letter_that_says_how(delivery: Delivery, reason: Reason) -> None:
-    outcome = receipt(message(), Send(), delivery, conditions())
-    assert isinstance(outcome, Rejected)
-    assert outcome.reason is reason
-    assert (delivery.what if isinstance(delivery, Unknown) else str(getattr(delivery, "code", "?"))) in outcome.detail
-    assert message().to not in outcome.detail
-
-
-def test_a_verdict_to_send_without_a_delivery_is_a_bug() -> None:
-    with pytest.raises(AssertionError):
-        receipt(message(), Send(), None, conditions())

@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 
 from streams import templates, topics
 from streams.core.dead_letter import MAX_HEADER_BYTES, MAX_KEY_BYTES, TRUNCATED_BYTES, dead_letter
-from streams.core.dispatch import Conditions
-from streams.core.flags import Flags
-from streams.core.messages import Mode
+from streams.core.messages import Message
 from streams.core.reasons import Reason, Rejected, Stage
 from streams.core.records import Emit, Headers, Record
 from streams.core.render import Renderer
-from streams.dispatcher import Office
+from streams.core.settle import Turn
 from streams.topology import build_topology
 from tests.builders import NOW_S, TOPIC, claims, event, message, order, record, rules, token
 from tests.driver import Tally, emitted, header
-from tests.fakes import FakeDispatchObserver
+from tests.shift import Floor
 
 WHY = Rejected(Reason.TOKEN_MALFORMED, "not a compact JWS of three segments")
 FITS = topics.OURS_MAX_BYTES - topics.HEADROOM_BYTES
@@ -174,11 +172,11 @@ def huge_order() -> list[Emit]:
 
 def huge_message() -> list[Emit]:
     """A message that just fits, most of it the name of a channel without a sender."""
-    conditions = Conditions(mode=Mode.LIVE, flags=Flags(disable_send=False), now_s=NOW_S)
-    office = Office(senders={}, conditions=lambda: conditions, observer=FakeDispatchObserver())
     body = orjson.loads(message().encode())
     body["route"]["channel"] = LONG
-    return asyncio.run(office.dispatch(record(orjson.dumps(body), topic=topics.DISPATCH_TRANSACTIONAL)))
+    at = record(orjson.dumps(body), topic=topics.DISPATCH_TRANSACTIONAL)
+    desk, turn = Floor().desk(), Turn(record=at, message=Message.decode(at.value), attempt=1)
+    return list(desk.after_call(turn, asyncio.run(desk.send(turn.message))).emits)
 
 
 @pytest.mark.parametrize("make", [huge_order, huge_message])

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
 from streams import templates, topics
+from streams.core import retry, settle
 from streams.core.dead_letter import dead_letter
 from streams.core.dispatch import Conditions
 from streams.core.flags import Flags
-from streams.core.messages import Category, Mode
-from streams.core.reasons import Reason, Rejected, Stage
+from streams.core.messages import Category, Message, Mode, State
+from streams.core.ports import Delivered
+from streams.core.reasons import Reason, Rejected, Stage, Suppression
 from streams.core.records import Emit, Record
 from streams.core.render import Renderer
-from streams.dispatcher import Office
+from streams.core.settle import Turn
 from streams.explain import Step, event_id_of, story
 from streams.topology import build_topology
 from tests.builders import ISSUER, NOW_S, TOPIC, claims, event, message, order, record, route, rules, token
 from tests.driver import Tally, emitted
-from tests.fakes import FakeDispatchObserver, FakeSender
 
 EVENT = f"{ISSUER}/event-1"
 
@@ -39,12 +39,25 @@ def whole_way(*, mode: Mode = Mode.LIVE, jti: str = "event-1") -> list[Record]:
     """What every topic holds of one event that went all the way."""
     shipped = templates.load()
     topology = build_topology(rules(shipped=shipped, mode=mode), Renderer(shipped), Tally())
-    conditions = Conditions(mode=mode, flags=Flags(disable_send=False), now_s=NOW_S)
-    office = Office(senders={"email": FakeSender()}, conditions=lambda: conditions, observer=FakeDispatchObserver())
     records = [record(token(claims(jti=jti)), offset=41)]
     for step in (topology.process, topology.process):
         records += [lying(emit) for emit in emitted(step(records[-1]))]
-    return records + [lying(emit) for emit in asyncio.run(office.dispatch(records[-1]))]
+    turn, conditions = turn_of(records[-1]), at(mode)
+    taken = Delivered(provider="fake", provider_id=None)
+    settled = (
+        settle.after_call(turn, taken, conditions, draw=0.0, scale=1.0)
+        if mode is Mode.LIVE
+        else settle.final(turn, State.SIMULATED, conditions)
+    )
+    return records + [lying(emit) for emit in settled.emits]
+
+
+def at(mode: Mode) -> Conditions:
+    return Conditions(mode=mode, flags=Flags(disable_send=False), now_s=NOW_S)
+
+
+def turn_of(waiting: Record) -> Turn:
+    return Turn(record=waiting, message=Message.decode(waiting.value), attempt=1)
 
 
 def whats(steps: list[Step]) -> list[str]:
@@ -119,11 +132,20 @@ def test_a_redriven_event_is_told_along_with_what_came_of_it() -> None:
 
 
 def test_a_suppression_is_told_with_its_reason() -> None:
-    conditions = Conditions(mode=Mode.LIVE, flags=Flags(disable_send=False), now_s=NOW_S)
-    office = Office(senders={}, conditions=lambda: conditions, observer=FakeDispatchObserver())
     mail = message(route=route(category=Category.PROMOTIONAL))
-    emits = asyncio.run(office.dispatch(record(mail.encode(), topic=topics.DISPATCH_PROMOTIONAL)))
-    assert whats(story(EVENT, map(lying, emits))) == ["suppressed: promo_disabled on email (mode live)"]
+    turn = turn_of(record(mail.encode(), topic=topics.DISPATCH_PROMOTIONAL))
+    settled = settle.final(turn, State.SUPPRESSED, at(Mode.DRY_RUN), reason=Suppression.PROMO_DISABLED)
+    assert whats(story(EVENT, map(lying, settled.emits))) == ["suppressed: promo_disabled on email (mode dry_run)"]
+
+
+def test_a_message_that_waits_for_a_retry_or_was_set_aside_is_told_with_why() -> None:
+    turn = turn_of(record(message().encode(), topic=topics.DISPATCH_TRANSACTIONAL))
+    waiting = settle.waiting(turn, retry.TIERS[0], NOW_S * 1000 + 9)
+    (aside,) = settle.set_aside(turn, "kill_switch", at(Mode.LIVE)).emits
+    assert whats(story(EVENT, [lying(waiting, after_ms=1), lying(aside, after_ms=2)])) == [
+        "failed for now, after 1 attempts; to be tried again",
+        "set aside: kill_switch",
+    ]
 
 
 @pytest.mark.parametrize("topic", [TOPIC, topics.REDRIVE, topics.RENDER, topics.DISPATCH_PROMOTIONAL, topics.RECEIPTS])

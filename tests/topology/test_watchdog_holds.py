@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
 from streams.gate import GATE_RED
 from streams.holds import Holds
+from streams.samples import dispatcher_samples
 from streams.watchdog import Sample, Watchdog, Watchdogs
 
 
@@ -102,3 +106,45 @@ def test_a_partition_that_is_stuck_does_not_hide_behind_others_that_work() -> No
     assert "events.a[0]" in watchdogs.look(61.0)
     stuck.clear()
     assert watchdogs.look(62.0) == ""
+
+
+@dataclass(slots=True)
+class Loop:
+    """A dispatcher or an owner, as far as its watchdog sees it."""
+
+    name: str = "transactional"
+    turns: int = 0
+    ready: bool = True
+    over: bool = False
+    owners: dict[int, Loop] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    reachable: bool
+
+
+OWNERS: list[tuple[str, Loop, bool, bool]] = [
+    # name, the owner, whether its loop turns, whether that is a fault
+    ("it works", Loop(), True, False),
+    ("its call never comes back", Loop(), False, True),
+    ("it still reads its ledger", Loop(ready=False), False, False),
+    ("it was fenced, and its partition is still ours", Loop(ready=False, over=True), False, True),
+]
+
+
+@pytest.mark.parametrize(("owner", "turns", "fault"), [row[1:] for row in OWNERS], ids=[row[0] for row in OWNERS])
+def test_an_owner_whose_loop_stands_still_is_seen(owner: Loop, turns: bool, fault: bool) -> None:  # noqa: FBT001 - columns
+    """Beside a dispatcher that goes on; and only while brokers answer."""
+    dispatcher = Loop(owners={2: owner})
+    looks = {
+        answers: partial(dispatcher_samples, cast("Any", [dispatcher]), Probe(answers)) for answers in (True, False)
+    }
+    dogs = {answers: Watchdogs(look, patience=60.0) for answers, look in looks.items()}
+    for at in (0.0, 30.0, 61.0):
+        dispatcher.turns += 1
+        owner.turns += turns
+        found = {answers: dog.look(at) for answers, dog in dogs.items()}
+    assert ("owner transactional[2]" in found[True]) is fault
+    assert "dispatcher transactional:" not in found[True]
+    assert found[False] == ""
