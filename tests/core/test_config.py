@@ -11,6 +11,7 @@ import pytest
 
 from config import producers
 from config.settings import ConfigError, Settings, load
+from streams.core.control import NOTHING_ORDERED
 from streams.core.messages import Category, Mode
 from streams.holds import Holds
 from streams.modes import conditions_clock, mode_clock
@@ -166,7 +167,9 @@ def test_the_window_after_launch_comes_from_the_settings(values: dict[str, Any],
     settings = load(overrides={"mode": "live", "disable_send": False, **values})
     clock = mode_clock(settings)
     assert clock().mode is mode
-    assert {conditions_clock(settings, clock, Holds())(category).mode for category in Category} == {mode}
+    assert {
+        conditions_clock(settings, clock, lambda: NOTHING_ORDERED, Holds())(category).mode for category in Category
+    } == {mode}
 
 
 def test_a_launch_time_in_another_zone_is_the_same_moment() -> None:
