@@ -27,6 +27,7 @@ HEADROOM_BYTES: Final = 64 * 1024
 
 INBOUND_PREFIX: Final = "events."
 REDRIVE: Final = "comms.redrive"
+REDRIVES: Final = "comms.redrives"
 RENDER: Final = "comms.render"
 DISPATCH_TRANSACTIONAL: Final = "comms.dispatch.transactional"
 DISPATCH_PROMOTIONAL: Final = "comms.dispatch.promotional"
@@ -50,6 +51,7 @@ class Key(StrEnum):
     ISSUER_KEY = "issuer and kid"
     WORKER = "worker"
     DISPATCH = "dispatch id"
+    LETTER = "place of a dead letter, or `job`"
 
 
 OF_EVENTS: Final = frozenset({Key.RECIPIENT, Key.EVENT, Key.ORIGINAL})
@@ -141,6 +143,16 @@ OWN: Final = (
         retention_ms=72 * HOUR_MS,
         clock=Clock.BROKER,
         segment_ms=HOUR_MS,
+    ),
+    # What was redriven is remembered for longer than a dead letter stands.
+    Topic(
+        name=REDRIVES,
+        key=Key.LETTER,
+        partitions=1,
+        retention_ms=7 * DAY_MS,
+        clock=Clock.BROKER,
+        cleanup="compact,delete",
+        segment_ms=24 * HOUR_MS,
     ),
     Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),
     # Read by every worker from the beginning, so they stay small: the last record of each key is all that counts.

@@ -20,7 +20,7 @@ from streams.core.ingest import IngestRules, ingest
 from streams.core.messages import Message, RenderOrder, UnreadableError
 from streams.core.reasons import Reason, Rejected, Stage, Undecided
 from streams.core.records import Emit, Headers, Record
-from streams.core.redrive import first_append
+from streams.core.redrive import counted, first_append
 from streams.core.render import Renderer
 
 log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ def build_topology(
     ingest_step = Step(Stage.INGEST, lambda record: ingest_record(record, rules))
     steps = {producer.topic: ingest_step for producer in rules.tokens.producers.values()}
     steps[topics.REDRIVE] = replace(ingest_step, sees=first_append)
-    steps[topics.RENDER] = Step(Stage.RENDER, lambda record: render_record(record, renderer))
+    steps[topics.RENDER] = Step(Stage.RENDER, lambda record: render_record(record, renderer), sees=counted)
     return Topology(steps, observer, now=now)
 
 

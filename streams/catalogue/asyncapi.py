@@ -42,6 +42,7 @@ OWN: Final[Mapping[str, Carries]] = {
     topics.DISPATCH_PROMOTIONAL: Carries(record="dispatch", actions=("send", "receive")),
     topics.RECEIPTS: Carries(record="receipt", actions=("send",)),
     topics.DEAD_LETTER: Carries(record="dead_letter", actions=("send",)),
+    topics.REDRIVES: Carries(record="redrive", actions=("send", "receive")),
     topics.KEYS: Carries(record="key", actions=("send", "receive")),
     topics.WORKERS: Carries(record="worker", actions=("send",)),
 }

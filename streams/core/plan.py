@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from streams.core import settle
 from streams.core.dispatch import Conditions, Expire, Keep, Rerender, Send, SetAside, Simulate, Suppress, Verdict
-from streams.core.ledger import Claim, Conflict, Copy, Done, Judgement, Park
+from streams.core.ledger import Claim, Conflict, Copy, Done, Judgement, Park, Resolved
 from streams.core.messages import Message, State
 from streams.core.records import Record
-from streams.core.redrive import REDRIVES
+from streams.core.redrive import REDRIVES, resolution
 from streams.core.retry import ATTEMPTS
 from streams.core.settle import Settled, Turn
 
@@ -46,6 +46,7 @@ def copy_of(record: Record, message: Message, *, resend_unknown: bool) -> Copy:
         attempts=_count(record, ATTEMPTS),
         redriven=_count(record, REDRIVES) > 0,
         resend_unknown=resend_unknown,
+        resolution=resolution(record),
     )
 
 
@@ -68,6 +69,9 @@ def plan(
         case Park(attempt):
             turn = Turn(record=record, message=message, attempt=attempt)
             return Finish(settle.parked(turn, conditions))
+        case Resolved(attempt):
+            turn = Turn(record=record, message=message, attempt=attempt)
+            return Finish(settle.resolved(turn, conditions))
         case Claim(attempt, risky):
             turn = Turn(record=record, message=message, attempt=attempt)
             return after_claim(turn, verdict, conditions, current=current, risky=risky)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from streams import topics
-from streams.core import retry
+from streams.core import redrive, retry
 from streams.core.dead_letter import dead_letter
 from streams.core.dispatch import Conditions
 from streams.core.ledger import Entry, Standing
@@ -17,6 +17,10 @@ from streams.core.records import Emit, Headers, Record
 HELD_SINCE = "held-since"
 """Header: when it was first set aside, milliseconds since the epoch; moving it round doesn't make it younger."""
 HELD_FOR = "held-for"
+OPERATOR = "operator"
+"""The provider on the receipt of what was sent as an operator says."""
+_ORDERS = (redrive.RESOLVE, redrive.BECAUSE)
+"""An operator's word is about the attempt before; what fails anew is not settled by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,11 @@ def final(turn: Turn, state: State, conditions: Conditions, *, reason: Suppressi
     return _with_receipt(turn, _receipt(turn, state, conditions, reason=reason))
 
 
+def resolved(turn: Turn, conditions: Conditions) -> Settled:
+    """An operator says that it was sent."""
+    return _with_receipt(turn, _receipt(turn, State.SENT, conditions, provider=OPERATOR))
+
+
 def after_call(turn: Turn, delivery: Delivery, conditions: Conditions, *, draw: float, scale: float) -> Settled:
     """What a provider's answer means."""
     match delivery:
@@ -104,7 +113,7 @@ def conflict(turn: Turn, conditions: Conditions) -> Settled:
 
 def unreadable(record: Record, rejected: Rejected, conditions: Conditions) -> Settled:
     """A record that is no message, or one that met a bug."""
-    letter = dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=int(conditions.now_s * 1000))
+    letter = dead_letter(redrive.counted(record), rejected, Stage.DISPATCH, failed_at_ms=int(conditions.now_s * 1000))
     return Settled((), (letter,), rejected)
 
 
@@ -131,7 +140,7 @@ def rerendered(turn: Turn, template_version: str) -> Settled:
 
 def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
     """The record of a retry, or of one that hops to another tier."""
-    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS)
+    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS, *_ORDERS)
     headers += (
         (retry.NOT_BEFORE, str(not_before_ms).encode()),
         (retry.ATTEMPTS, str(turn.attempt).encode()),
@@ -156,7 +165,8 @@ def _given_up(turn: Turn, standing: Standing, reason: Reason, detail: str, condi
 
 
 def _letter(turn: Turn, rejected: Rejected, conditions: Conditions) -> Emit:
-    record = replace(turn.record, headers=_without(turn.record.headers, retry.NOT_BEFORE, HELD_SINCE, HELD_FOR))
+    headers = _without(turn.record.headers, retry.NOT_BEFORE, HELD_SINCE, HELD_FOR, *_ORDERS)
+    record = redrive.counted(replace(turn.record, headers=headers))
     failed_at_ms = int(conditions.now_s * 1000)
     return dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=failed_at_ms, attempts=turn.attempt)
 
