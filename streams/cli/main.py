@@ -11,6 +11,7 @@ import typer
 
 from streams.cli import (
     demo_command,
+    dlq_command,
     event_command,
     explain_command,
     gate_command,
@@ -31,6 +32,7 @@ app.command("demo")(demo_command.demo)
 app.add_typer(event_command.app, name="event")
 app.command("explain")(explain_command.explain)
 app.command("gate")(gate_command.gate)
+app.add_typer(dlq_command.app, name="dlq")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schema_command.app, name="schema")
 

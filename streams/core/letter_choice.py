@@ -11,7 +11,6 @@ from typing import Final
 from streams.core.letters import LAST_MS, Letter, moment
 from streams.core.reasons import Reason
 
-
 FILTERED: Final[Mapping[str, Callable[[Letter], frozenset[str]]]] = {
     "reason": lambda letter: frozenset({letter.reason}),
     "stage": lambda letter: frozenset({letter.stage}),

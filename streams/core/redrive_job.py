@@ -49,7 +49,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A redrive. ``at_ms`` is its heartbeat, ``total`` how many dead letters it is about, ``done`` how many it has done.
+    """A redrive. ``at_ms`` is its heartbeat; ``total`` and ``done`` count the dead letters that it is about.
 
     ``because`` and ``by`` are for the audit: why, and who.
     """
