@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
@@ -53,11 +53,13 @@ class Redriver:
         *,
         tell: Callable[[Job], None] = lambda _job: None,
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._transactions = transactions
         self._redrives = redrives
         self._tell = tell
         self._now = now
+        self._sleep = sleep
         self._stopping = False
 
     def stop(self) -> None:
@@ -73,17 +75,10 @@ class Redriver:
             BrokerUnavailableError: the dead letters can't be read.
         """
         await self._transactions.write([job.emit(), job.audit()])
-        try:
-            return await self._work(job, work)
-        except BrokerUnavailableError:
-            await self._end(job, JobState.FAILED)
-            raise
-
-    async def _work(self, job: Job, work: Work) -> Job:
         besides = work.besides
         while not self._cancelled(job):
             began = self._now()
-            batch = await asyncio.to_thread(list, islice(work.originals, min(work.rate, MOST_AT_ONCE)))
+            batch = await self._next(job, work)
             if not batch:
                 return await self._end(job, JobState.FINISHED)
             job = job.now(JobState.RUNNING, done=job.done + len(batch), at_ms=self._now_ms())
@@ -92,6 +87,13 @@ class Redriver:
             self._tell(job)
             await self._pause(job, began + len(batch) / work.rate)
         return await self._end(job, JobState.CANCELLED)
+
+    async def _next(self, job: Job, work: Work) -> Sequence[Record]:
+        try:
+            return await asyncio.to_thread(list, islice(work.originals, min(work.rate, MOST_AT_ONCE)))
+        except BrokerUnavailableError:
+            await self._end(job, JobState.FAILED)
+            raise
 
     def _written(self, job: Job, batch: Sequence[Record], work: Work) -> list[Emit]:
         made = [(Place(record.partition, record.offset), work.make(record)) for record in batch]
@@ -107,8 +109,8 @@ class Redriver:
         return ended
 
     async def _pause(self, job: Job, until: float) -> None:
-        while self._now() < until and not self._cancelled(job):  # noqa: ASYNC110 - what cancels is read elsewhere
-            await asyncio.sleep(min(LOOK_S, max(until - self._now(), 0)))
+        while self._now() < until and not self._cancelled(job):
+            await self._sleep(LOOK_S)
 
     def _cancelled(self, job: Job) -> bool:
         return self._stopping or job.job in self._redrives.cancelled
