@@ -246,6 +246,7 @@ def test_what_was_sent_stays_sent(centre: Centre, tmp_path: Path) -> None:
         assert {one.partition for one in centre.read(topics.DISPATCH_TRANSACTIONAL)} == {sent.partition}
         assert sink.received == 2
     assert Counter(centre.ids(topics.RECEIPTS)) == {f"{ISSUER}/mail": 1, f"{ISSUER}/behind": 1}
+    assert "redriven (time 1)" in comcenter(centre, "explain", f"{ISSUER}/mail").stdout
     assert told(centre, "stats")["total"] == 1
 
 
