@@ -6,7 +6,7 @@ For tools, and for looks from time to time; what every worker must follow is rea
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -103,6 +103,30 @@ class TopicReader:
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
                 open_places.discard((message.topic() or "", message.partition() or 0))
         self.complete = not open_places
+
+    def pick(self, topic: str, partition: int, offsets: Collection[int]) -> Iterator[Message]:
+        """The records at these offsets of one partition, in order; what is gone meanwhile is left out.
+
+        The one who asks may take its time between two records.
+
+        Raises:
+            BrokerUnavailableError: no answer.
+        """
+        self._consumer.assign([TopicPartition(topic, partition, min(offsets))])
+        last, silent_s = max(offsets), 0.0
+        while True:
+            message = self._consumer.poll(POLL_S)
+            silent_s = silent_s + POLL_S if message is None else 0.0
+            if silent_s > self._timeout:
+                raise BrokerUnavailableError(f"{topic} can't be read: no answer for {self._timeout:g} s")
+            if message is None:
+                continue
+            fault, offset = message.error(), message.offset() or 0
+            if fault is None and offset in offsets:
+                yield message
+            ended = fault is not None and fault.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - as above
+            if ended or (fault is None and offset >= last):
+                return
 
     def follow(self, starts: Mapping[Place, int], *, seconds: float) -> Iterator[Message]:
         """Records from ``starts`` on, as they come, for at most ``seconds``; stop by breaking off."""

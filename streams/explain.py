@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import orjson
 
 from streams import topics
+from streams.core import redrive
 from streams.core.encoding import EncodingError, b64url, json_object
 from streams.core.records import Record
 
@@ -92,7 +93,17 @@ def _what(record: Record) -> str:
     if record.topic == topics.RECEIPTS:
         why = f": {body['reason']}" if body.get("reason") else ""
         return f"{body.get('state')}{why} on {route.get('channel')} (mode {body.get('mode')})"
-    return f"rendered with {template} for {route.get('channel')}; waiting for dispatch"
+    return _at_dispatch(record, f"rendered with {template} for {route.get('channel')}")
+
+
+def _at_dispatch(record: Record, rendered: str) -> str:
+    """The first copy, one that an operator had tried again, or one that says how an unknown outcome is resolved."""
+    resolved, times = _header(record, redrive.RESOLVE), _header(record, redrive.REDRIVES)
+    if resolved:
+        return f"resolved by an operator as {resolved} ({_header(record, redrive.BECAUSE)})"
+    if times:
+        return f"redriven (time {times}); waiting for dispatch"
+    return f"{rendered}; waiting for dispatch"
 
 
 def _header(record: Record, name: str) -> str:

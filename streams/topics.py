@@ -27,6 +27,7 @@ HEADROOM_BYTES: Final = 64 * 1024
 
 INBOUND_PREFIX: Final = "events."
 REDRIVE: Final = "comms.redrive"
+REDRIVES: Final = "comms.redrives"
 RENDER: Final = "comms.render"
 DISPATCH_TRANSACTIONAL: Final = "comms.dispatch.transactional"
 DISPATCH_PROMOTIONAL: Final = "comms.dispatch.promotional"
@@ -54,6 +55,7 @@ class Key(StrEnum):
     WORKER = "worker"
     DISPATCH = "dispatch id"
     SCOPE = "scope"
+    LETTER = "place of a dead letter, or `job`"
 
 
 OF_EVENTS: Final = frozenset({Key.RECIPIENT, Key.EVENT, Key.ORIGINAL})
@@ -154,6 +156,16 @@ OWN: Final = (
         retention_ms=FOREVER,
         clock=Clock.BROKER,
         cleanup="compact",
+        segment_ms=24 * HOUR_MS,
+    ),
+    # What was redriven is remembered for longer than a dead letter stands.
+    Topic(
+        name=REDRIVES,
+        key=Key.LETTER,
+        partitions=1,
+        retention_ms=7 * DAY_MS,
+        clock=Clock.BROKER,
+        cleanup="compact,delete",
         segment_ms=24 * HOUR_MS,
     ),
     Topic(name=RECEIPTS, key=Key.EVENT, partitions=3, retention_ms=30 * DAY_MS),

@@ -20,7 +20,7 @@ from streams.core.ingest import IngestRules, ingest
 from streams.core.messages import Message, RenderOrder, UnreadableError
 from streams.core.reasons import Reason, Rejected, Stage, Undecided
 from streams.core.records import Emit, Headers, Record
-from streams.core.redrive import first_append
+from streams.core.redrive import counted, first_append
 from streams.core.render import Renderer
 from streams.core.token import lacking
 
@@ -118,7 +118,7 @@ def build_topology(
     )
     steps = {producer.topic: ingest_step for producer in rules.tokens.producers.values()}
     steps[topics.REDRIVE] = replace(ingest_step, sees=first_append)
-    steps[topics.RENDER] = Step(Stage.RENDER, lambda record: render_record(record, renderer))
+    steps[topics.RENDER] = Step(Stage.RENDER, lambda record: render_record(record, renderer), sees=counted)
     return Topology(steps, observer, now=now)
 
 

@@ -51,6 +51,7 @@ OWN: Final[Mapping[str, Carries]] = {
     topics.HELD["promotional"]: Carries(record="dispatch", actions=("send", "receive")),
     **{name: Carries(record="dispatch", actions=("send", "receive")) for name in topics.RETRY["promotional"].values()},
     topics.BREAKERS: Carries(record="breaker", actions=("send", "receive")),
+    topics.REDRIVES: Carries(record="redrive", actions=("send", "receive")),
     topics.KEYS: Carries(record="key", actions=("send", "receive")),
     topics.WORKERS: Carries(record="worker", actions=("send",)),
 }

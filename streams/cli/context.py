@@ -10,6 +10,7 @@ from config import settings as config
 from config.producers import ProducerRow
 from config.settings import Settings
 from streams.cli.exits import Exit, fail
+from streams.core import moments
 from streams.core.token import Producer
 from streams.wiring.trust import producer_of
 
@@ -53,6 +54,22 @@ def producer_row(settings: Settings, issuer: str) -> ProducerRow:
 def producers_of(settings: Settings) -> dict[str, Producer]:
     """What each issuer is bound to, without the deployment's prefix."""
     return {row.issuer: producer_of(row) for row in producer_rows(settings)}
+
+
+def issuers_of(settings: Settings) -> dict[str, str]:
+    """Who produces to which inbound topic."""
+    return {producer.topic: issuer for issuer, producer in producers_of(settings).items()}
+
+
+def parse_moment(text: str, option: str, now_s: float) -> int:
+    """``90m``, ``24h`` or ``3d`` ago, or an RFC 3339 date-time, as milliseconds since the epoch; or the end."""
+    span = _SPAN.fullmatch(text.strip())
+    if span is not None:
+        return int((now_s - float(span[1]) * _HOURS[span[2]] * 3600) * 1000)
+    try:
+        return int(moments.parse(text.strip()).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        fail(f"{option} {text}: a span such as 90m, 24h or 3d, or a time such as 2026-11-24T09:30:00Z", Exit.USAGE)
 
 
 def parse_hours(text: str, option: str = "--since") -> float:

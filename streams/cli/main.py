@@ -11,6 +11,7 @@ import typer
 
 from streams.cli import (
     demo_command,
+    dlq_command,
     event_command,
     explain_command,
     flags_command,
@@ -38,6 +39,7 @@ app.command("pause")(hold_commands.pause)
 app.command("resume")(hold_commands.resume)
 app.command("release")(hold_commands.release)
 app.command("recall")(hold_commands.recall)
+app.add_typer(dlq_command.app, name="dlq")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schema_command.app, name="schema")
 

@@ -57,14 +57,14 @@ NEXT: Final[Mapping[Standing | None, frozenset[Standing]]] = MappingProxyType(
         ),
         Standing.RELEASED: _UNBEGUN,
         Standing.FAILED: _UNBEGUN,
-        Standing.UNKNOWN: frozenset(
-            {Standing.SENT, Standing.RELEASED, Standing.UNKNOWN, Standing.INTENT, Standing.SUPERSEDED}
-        ),
+        # What an operator wants sent again may end without a call; what is redriven unresolved is parked once more.
+        Standing.UNKNOWN: frozenset({Standing.RELEASED, Standing.UNKNOWN, Standing.INTENT, Standing.SUPERSEDED})
+        | FINAL,
         Standing.SUPERSEDED: _UNBEGUN,
         **{state: frozenset() for state in FINAL},
     }
 )
-"""Which standing may follow which; None is a message that nobody has begun. A resolved UNKNOWN is SENT or RELEASED."""
+"""Which standing may follow which; None is a message that nobody has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +105,30 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+class Resolution(StrEnum):
+    """What an operator says of an outcome that nobody knew."""
+
+    OPEN = "open"
+    """Nothing yet."""
+    SENT = "sent"
+    RESEND = "resend"
+    """It was not sent, or may come twice: try again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """One record of a message, as the ledger judges it.
 
     ``attempts``: calls that had begun when this copy was written (a retry and a dead letter say how many, the first
     copy zero). ``resend_unknown``: its template would rather come twice than never.
+    ``resolution``: it came to settle the `UNKNOWN` of attempt ``attempts``, and no later one.
     """
 
     revision: int
     content: str
     attempts: int = 0
     resend_unknown: bool = False
+    resolution: Resolution = Resolution.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +158,21 @@ class Park:
     attempt: int
 
 
-Judgement = Claim | Done | Conflict | Park
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An operator says that this attempt was sent."""
+
+    attempt: int
+
+
+Judgement = Claim | Done | Conflict | Park | Resolved
+NOTHING_UNKNOWN: Final = "nothing is unknown about it"
 
 
 def judge(copy: Copy, entry: Entry | None) -> Judgement:
     """Whether this copy may be begun, by what the ledger says."""
+    if copy.resolution is Resolution.SENT:
+        return _said_sent(copy, entry)
     if entry is None:
         return Claim(attempt=1)
     if copy.revision < entry.revision:
@@ -171,10 +193,23 @@ def _of_next_revision(copy: Copy, entry: Entry) -> Judgement:
     return _claim(entry)
 
 
+def _said_sent(copy: Copy, entry: Entry | None) -> Judgement:
+    """Such a copy never begins a call, whatever the ledger says."""
+    if entry is None or entry.standing is not Standing.UNKNOWN:
+        return Done(NOTHING_UNKNOWN)
+    if (copy.revision, copy.content, copy.attempts) != (entry.revision, entry.content, entry.attempt):
+        return Done("it is about another revision, content or attempt")
+    return Resolved(entry.attempt)
+
+
 def _of_same_revision(copy: Copy, entry: Entry) -> Judgement:
     match entry.standing:
         case Standing.INTENT:
             return _unknown(copy, entry)
+        case Standing.UNKNOWN if copy.resolution is Resolution.RESEND:
+            return Claim(entry.attempt + 1) if copy.attempts == entry.attempt else Done("it is about another attempt")
+        case Standing.FAILED if copy.resolution is Resolution.RESEND:
+            return Done(NOTHING_UNKNOWN)  # its retry or its dead letter goes on from there
         case Standing.UNKNOWN if copy.attempts >= entry.attempt:
             return Park(entry.attempt)  # the dead letter itself, tried again
         case Standing.UNKNOWN:

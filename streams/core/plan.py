@@ -7,10 +7,10 @@ from typing import Final
 
 from streams.core import settle
 from streams.core.dispatch import Conditions, Expire, Keep, Rerender, Send, SetAside, Simulate, Suppress, Verdict
-from streams.core.ledger import Claim, Conflict, Copy, Done, Judgement, Park
+from streams.core.ledger import Claim, Conflict, Copy, Done, Judgement, Park, Resolved
 from streams.core.messages import Message, State
 from streams.core.records import Record, number
-from streams.core.redrive import REDRIVES
+from streams.core.redrive import REDRIVES, resolution
 from streams.core.retry import ATTEMPTS
 from streams.core.settle import Settled, Turn
 
@@ -51,6 +51,7 @@ def copy_of(record: Record, message: Message, *, resend_unknown: bool) -> Copy:
         content=message.route.content,
         attempts=number(record, ATTEMPTS, otherwise),
         resend_unknown=resend_unknown,
+        resolution=resolution(record),
     )
 
 
@@ -76,6 +77,9 @@ def plan(
             # Final without a call, and yet it may have been sent: neither state would be true.
             turn = Turn(record=record, message=message, attempt=attempt - 1)
             return Finish(settle.parked(turn, conditions))
+        case Resolved(attempt):
+            turn = Turn(record=record, message=message, attempt=attempt)
+            return Finish(settle.resolved(turn, conditions))
         case Claim(attempt, risky):
             turn = Turn(record=record, message=message, attempt=attempt)
             return after_claim(turn, verdict, conditions, current=current, risky=risky)

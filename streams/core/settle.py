@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from streams import topics
-from streams.core import retry
+from streams.core import redrive, retry
 from streams.core.dead_letter import dead_letter
 from streams.core.dispatch import Conditions
 from streams.core.ledger import Entry, Standing
@@ -21,6 +21,10 @@ HELD_FOR = "held-for"
 QUEUED_AT = "queued-at"
 """Header: when it was appended to its dispatch topic, milliseconds since the epoch; a retry or a hold doesn't change
 that, so an order to drop or to render again reaches it there as well."""
+OPERATOR = "operator"
+"""The provider on the receipt of what was sent as an operator says."""
+_ORDERS = (redrive.RESOLVE, redrive.BECAUSE)
+"""An operator's word is about the attempt before; what fails anew is not settled by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,11 @@ class Settled:
 def final(turn: Turn, state: State, conditions: Conditions, *, reason: Suppression | None = None) -> Settled:
     """A final state without a provider."""
     return _with_receipt(turn, _receipt(turn, state, conditions, reason=reason))
+
+
+def resolved(turn: Turn, conditions: Conditions) -> Settled:
+    """An operator says that it was sent."""
+    return _with_receipt(turn, _receipt(turn, State.SENT, conditions, provider=OPERATOR))
 
 
 def after_call(turn: Turn, delivery: Delivery, conditions: Conditions, *, draw: float, scale: float) -> Settled:
@@ -136,7 +145,7 @@ def rerendered(turn: Turn, template_version: str) -> Settled:
 
 def waiting(turn: Turn, tier: retry.Tier, not_before_ms: int) -> Emit:
     """The record of a retry, or of one that hops to another tier."""
-    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS, HELD_SINCE, HELD_FOR)
+    headers = _without(turn.record.headers, retry.NOT_BEFORE, retry.ATTEMPTS, HELD_SINCE, HELD_FOR, *_ORDERS)
     headers += (
         (retry.NOT_BEFORE, str(not_before_ms).encode()),
         (retry.ATTEMPTS, str(turn.attempt).encode()),
@@ -169,7 +178,7 @@ def _given_up(turn: Turn, standing: Standing, reason: Reason, detail: str, condi
 def _letter(turn: Turn, rejected: Rejected, conditions: Conditions) -> Emit:
     """It says of how many calls it knows, so that of two copies that are redriven only one is begun."""
     record = _off(turn.record)
-    headers = (*_without(record.headers, retry.ATTEMPTS), (retry.ATTEMPTS, str(turn.attempt).encode()))
+    headers = (*_without(record.headers, retry.ATTEMPTS, *_ORDERS), (retry.ATTEMPTS, str(turn.attempt).encode()))
     record = replace(record, headers=headers)
     failed_at_ms = int(conditions.now_s * 1000)
     return dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=failed_at_ms, attempts=turn.attempt)

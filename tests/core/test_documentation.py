@@ -35,7 +35,7 @@ NOT_SETTINGS = {
     # Variables of make, of the compose file and of a shell.
     "PYTHON", "ONLY", "SEED", "REQUIRE", "PRODUCERS_FOLDER", "PATH",
     # Placeholders of command lines, codes of librdkafka, a constant of Java.
-    "OWNER", "COMMIT", "EVENT_ID", "ISSUER", "_MSG_TIMED_OUT", "MSG_TIMED_OUT", "UTF_8",
+    "OWNER", "COMMIT", "EVENT_ID", "DISPATCH_ID", "ISSUER", "_MSG_TIMED_OUT", "MSG_TIMED_OUT", "UTF_8",
 }  # fmt: skip
 
 

@@ -175,13 +175,14 @@ def test_on_an_inbound_topic_such_headers_are_not_believed(spoofed: tuple[str, b
     assert told["dlq.redrive-count"] == b"0"
 
 
-def test_on_the_render_topic_they_are_not_believed_either() -> None:
-    """An internal topic, and not the one that carries what is tried again."""
+def test_on_the_render_topic_only_the_count_is_believed() -> None:
+    """An internal topic, whose records keep their own place and time; how often they were tried again is remembered."""
     (letter,) = emitted(
         topology().process(record(b"{", topic=topics.RENDER, headers=tuple(SPOOFED.values()), appended_s=LATER_S))
     )
     assert header(letter, "dlq.original.topic") == topics.RENDER
-    assert header(letter, "dlq.redrive-count") == "0"
+    assert header(letter, "dlq.original.timestamp") == str(LATER_S * 1000)
+    assert header(letter, "dlq.redrive-count") == "9"
 
 
 def test_what_was_cut_does_not_pass_for_whole_when_it_fails_again() -> None:
