@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MARKERS = {
     "integration": "needs a broker",
+    "best_broker": "on Apache Kafka where it can be had, else on the embedded broker; all else runs on both",
     "properties": "the long run of a property; make properties",
     "fault": "fault(number): which row of the list of faults this shows",
     "long": "a fault that takes many minutes: make faults-long",
@@ -177,11 +178,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test that asks for a broker, so that `-m "not integration"` never starts one."""
     for item in items:
         if BROKER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.integration)
+    other = [
+        item for item in items if item.get_closest_marker("best_broker") and _other_broker(config) in kinds_of(item)
+    ]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in other]
+
+
+def _other_broker(config: pytest.Config) -> str:
+    """The kind that a test on the best broker does without."""
+    return KAFKA if isinstance(config.stash[BROKERS].pick(KAFKA), Missing) else EMBEDDED
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.integration.test_end_to_end import receipts
 from tests.waiting import eventually
 from tests.world import INBOUND, ISSUER, Centre, Outgoing, WorkerProcess
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.best_broker, pytest.mark.timeout(120)]
 RUN = 5
 SCALED = {"BREAKER_RUN": str(RUN), "DEAD_LETTER_LOOK_EVERY": "0.5"}
 

@@ -20,7 +20,7 @@ from tests.integration.test_end_to_end import comcenter, receipts
 from tests.waiting import eventually
 from tests.world import ISSUER, KID, OPERATOR, Centre, Outgoing, WorkerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.best_broker, pytest.mark.timeout(180)]
 
 WHY = ("--reason", "a test")
 

@@ -26,7 +26,7 @@ from tests.integration.test_end_to_end import comcenter, receipts
 from tests.waiting import eventually
 from tests.world import INBOUND, ISSUER, KID, Centre, Outgoing
 
-pytestmark = pytest.mark.timeout(170)
+pytestmark = [pytest.mark.best_broker, pytest.mark.timeout(170)]
 
 GONE_AFTER = "2"
 """Seconds: who redrives and is silent for so long counts as gone."""

@@ -16,7 +16,7 @@ from tests.integration.test_end_to_end import comcenter, header, receipts
 from tests.waiting import eventually
 from tests.world import ISSUER, Centre
 
-pytestmark = pytest.mark.timeout(170)
+pytestmark = [pytest.mark.best_broker, pytest.mark.timeout(170)]
 
 
 class Cutting(MailSink):
