@@ -32,6 +32,12 @@ NOW_S = 1_790_000_000
 """The time at which everything in these tests happens."""
 
 
+@cache
+def shipped_schemas() -> registry.Registry:
+    """The schemas of this build, compiled once per run."""
+    return registry.load()
+
+
 def private_key(kind: str = "RS256", name: str = "a") -> PrivateKey:
     """One key per algorithm and name, made once per run."""
     return _private_key(kind, name)
@@ -65,7 +71,7 @@ class FixedKeys:
 
 def producers() -> dict[str, Producer]:
     """Two issuers, each with its own topic: the first may send every type of this build, the second `new_match`."""
-    rows = {ISSUER: set(registry.load().events), OTHER: {"new_match"}}
+    rows = {ISSUER: set(shipped_schemas().events), OTHER: {"new_match"}}
     return {
         issuer: Producer(issuer=issuer, service=issuer, topic=f"events.{issuer}", types=frozenset(types))
         for issuer, types in rows.items()
@@ -83,7 +89,7 @@ def rules(*, shipped: Templates | None = None, mode: Mode = Mode.DRY_RUN) -> Ing
     """Ingest rules over the shipped schemas and templates."""
     return IngestRules(
         tokens=TokenRules(producers(), default_keys()),
-        schemas=registry.load(),
+        schemas=shipped_schemas(),
         templates=shipped or templates.load(),
         mode_at=lambda _appended_ms: mode,
     )
@@ -91,7 +97,7 @@ def rules(*, shipped: Templates | None = None, mode: Mode = Mode.DRY_RUN) -> Ing
 
 def event(event_type: str = "new_match", version: str = "1.0", **changes: Any) -> dict[str, Any]:
     """A valid event; ``data__x=1`` sets ``data.x``, ``recipient__y`` likewise, a value of None removes the member."""
-    made = registry.load().versions(event_type)[version].example()
+    made = shipped_schemas().versions(event_type)[version].example()
     for path, value in changes.items():
         *parents, last = path.split("__")
         place = made

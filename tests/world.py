@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from adapters.kafka_reader import TopicReader
 from adapters.processes import ServerProcess, free_ports
 from config import settings as config
-from schemas import registry
 from streams import topics
 from streams.core import signing
 from streams.core.records import Headers, Record
@@ -31,6 +30,7 @@ from streams.demo.auth_server import AuthServer, AuthService
 from streams.explain import event_id_of
 from streams.inbound import from_kafka
 from streams.wiring.kafka import topic_admin
+from tests.builders import shipped_schemas
 
 ISSUER = "scholarship_agent"
 AUTH = "scholar_auth"
@@ -125,7 +125,7 @@ class Centre:
     def set_up(self) -> Centre:
         """Keys, producers file and topics."""
         tables = []
-        for issuer, types in {ISSUER: sorted(registry.load().events), AUTH: ["welcome"]}.items():
+        for issuer, types in {ISSUER: sorted(shipped_schemas().events), AUTH: ["welcome"]}.items():
             document = orjson.dumps({"keys": [signing.public_jwk(self.key, kid=KID)]})
             (self.folder / f"{issuer}.json").write_bytes(document)
             source = f"{self.key_url}/{issuer}/jwks.json" if self.key_url else f"{issuer}.json"
@@ -286,5 +286,5 @@ class Centre:
 
 
 def _example(event_type: str) -> dict[str, Any]:
-    known = registry.load()
+    known = shipped_schemas()
     return known.versions(event_type)[known.latest(event_type)].example()
