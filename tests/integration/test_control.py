@@ -45,10 +45,9 @@ def log(centre: Centre) -> list[dict[str, Any]]:
 
 def holds(centre: Centre) -> dict[str, list[str]]:
     """Of the one worker that runs."""
-    told = json.loads(comcenter(centre, "gate", "--json").stdout)
-    (worker,) = told["workers"]
-    found: dict[str, list[str]] = worker["holds"]
-    return found
+    (worker,) = json.loads(comcenter(centre, "gate", "--json").stdout)["workers"]
+    texts: dict[str, list[str]] = worker["holds"]
+    return {topic: [text.partition(",")[0] for text in each] for topic, each in texts.items()}
 
 
 def workers(centre: Centre, count: int) -> list[WorkerProcess]:
