@@ -79,6 +79,11 @@ class Ledger:
         self._producer: Producer | None = None
         self._closing = False
 
+    @staticmethod
+    def identity(topic: str, partition: int) -> str:
+        """The transactional id: the same for whoever owns the partition, so that the next owner fences the former."""
+        return f"{topic}.{partition}"
+
     async def take(self) -> Sequence[Read]:
         """Fence the former owner, then read all that it and those before it wrote.
 

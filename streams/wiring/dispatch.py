@@ -87,7 +87,7 @@ def new_owner(settings: Settings, bootstrap: str, desk: Desk, parts: DispatchPar
 def new_ledger(settings: Settings, bootstrap: str, category: Category, partition: int, kind: type[Ledger]) -> Ledger:
     """One partition's ledger, under a transactional id of its own."""
     topic = settings.topic_prefix + topics.LEDGER[category]
-    identity = f"{topic}.{partition}"
+    identity = kind.identity(topic, partition)
     producer = kafka_config.ledger_producer(settings, bootstrap, identity=identity, max_bytes=topics.OURS_MAX_BYTES)
     read = partial(partition_log.read_all, kafka_config.rdkafka(settings, bootstrap), topic, partition)
     return kind(lambda: Producer(producer), read, prefix=settings.topic_prefix, timeout=settings.ledger_timeout)

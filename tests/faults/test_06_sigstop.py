@@ -1,0 +1,85 @@
+"""Fault 6: SIGSTOP the owner beyond the session timeout, then SIGCONT. It can write nothing more to the ledger."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.fates import PARKED, assert_fates
+from tests.faults.scene import Scene
+from tests.waiting import eventually
+from tests.world import SHORT, WorkerProcess
+
+pytestmark = [pytest.mark.faults, pytest.mark.fault(6), pytest.mark.timeout(300)]
+EVENTS = 120
+SESSION_S = float(SHORT["KAFKA_SESSION_TIMEOUT"])
+ONE = {"DISPATCH_CONCURRENCY": "1"}
+"""One recipient, so one partition and one owner; one call at a time, so one late call at most."""
+
+Stop = Callable[[Scene], tuple[WorkerProcess, str, Callable[[], None]]]
+"""Stops the owner; returns it, the dispatch id that it has at hand, and what lets that go on."""
+
+
+def before_its_call(scene: Scene) -> tuple[WorkerProcess, str, Callable[[], None]]:
+    """It has looked at the gate for the last time, and not yet called."""
+    point = scene.provider.checkpoint("begin", scene.rng.randrange(EVENTS // 10, EVENTS // 2))
+    point.wait(90)
+    owner = scene.with_pid(point.pid)
+    owner.process.send(signal.SIGSTOP)
+    return owner, point.ids[0], point.go.set
+
+
+def within_its_call(scene: Scene) -> tuple[WorkerProcess, str, Callable[[], None]]:
+    """The provider has the call, and answers while the owner is stopped."""
+    provider, nth = scene.provider, scene.rng.randrange(EVENTS // 10, EVENTS // 2)
+    eventually(lambda: len(provider.calls) >= nth, seconds=90, every=0.01, what="some calls")
+    provider.hold()
+    held = len(provider.calls)
+    eventually(lambda: len(provider.calls) > held, seconds=20, every=0.01, what="a call whose answer is held")
+    owner = scene.with_pid(provider.calls[-1].pid)
+    owner.process.send(signal.SIGSTOP)
+    provider.let_go()
+    return owner, provider.calls[-1].dispatch_id, lambda: None
+
+
+def play(scene: Scene, composition: str, stop: Stop) -> None:
+    scene.provider.latency_s = 0.05
+    events = scene.fill(EVENTS, key=b"student-7")
+    for worker in [scene.worker(composition, name, **ONE) for name in ("a", "b")]:
+        worker.wait_ready()
+    owner, at_hand, go = stop(scene)
+    begun = list(scene.provider.calls)
+
+    def taken_over() -> bool:
+        return sum(call.pid != owner.process.pid for call in scene.provider.calls[len(begun) :]) > 3
+
+    took = eventually(taken_over, seconds=90, what="a takeover")
+    go()
+    owner.process.send(signal.SIGCONT)
+
+    found = scene.all_ended(events)
+    late = {call.event_id for call in scene.provider.calls if call.dispatch_id == at_hand and call not in begun}
+    fenced = scene.seen(owner, "owner_fenced")()
+    print(
+        f"fault 6 ({composition}, stopped {stop.__name__.replace('_', ' ')}): at {round(100 * len(begun) / EVENTS)} %, "
+        f"taken over after {took:.1f} s (session timeout {SESSION_S:g} s), "
+        f"late calls {len(late)}, fenced {'seen' if fenced else 'not seen'}; {found.line()}"
+    )
+    assert_fates(scene.centre, found, may_park=1)
+    assert fenced, "the old owner was not fenced"
+    assert all(PARKED in found.ends[event_id] for event_id in late), "a late call is not reported"
+    assert owner.process.running
+
+
+@pytest.mark.parametrize("stop", [before_its_call, within_its_call], ids=lambda stop: stop.__name__)
+def test_an_owner_that_wakes_up_too_late_can_write_nothing_more(scene: Scene, stop: Stop) -> None:
+    play(scene, "tells-of-begin", stop)
+
+
+def test_planted_an_owner_that_nobody_fences_is_caught_by_the_oracle(scene: Scene) -> None:
+    """It writes SENT behind the UNKNOWN of the one that took over."""
+    with pytest.raises(AssertionError, match=r"ended in several ways|twice") as caught:
+        play(scene, "planted-unfenced", before_its_call)
+    print(f"fault 6 (planted): red, {str(caught.value).splitlines()[0]}")
