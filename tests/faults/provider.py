@@ -65,6 +65,8 @@ class FakeProvider:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.held: list[Call] = []
+        """Those that were taken and not answered, as long as they are held."""
         self.latency_s = 0.0
         self.answer: Callable[[Call, int], Answer] = lambda _call, _nth: TAKEN
         self._times: Counter[str] = Counter()
@@ -82,6 +84,7 @@ class FakeProvider:
 
     def let_go(self) -> None:
         """Answer those that were held, and all that come."""
+        self.held = []
         self._open.set()
 
     def checkpoint(self, name: str, nth: int) -> Checkpoint:
@@ -101,7 +104,9 @@ class FakeProvider:
             self._times[call.dispatch_id] += 1
             nth = self._times[call.dispatch_id]
         time.sleep(self.latency_s)
-        self._open.wait(FOR_EVER_S)
+        if not self._open.is_set():
+            self.held.append(call)
+            self._open.wait(FOR_EVER_S)
         return self.answer(call, nth)
 
     def arrive(self, name: str, body: dict[str, Any]) -> None:

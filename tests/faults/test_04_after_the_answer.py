@@ -28,10 +28,9 @@ def killed_before_the_answer(scene: Scene, events: int) -> set[str]:
     victim = scene.worker()
     eventually(lambda: len(scene.provider.calls) >= begun + more, seconds=60, every=0.01, what="some calls")
     scene.provider.hold()
-    held = len(scene.provider.calls)
-    eventually(lambda: len(scene.provider.calls) > held, seconds=20, every=0.01, what="a call whose answer is held")
+    eventually(lambda: bool(scene.provider.held), seconds=20, every=0.01, what="a call whose answer is held")
     victim.kill()
-    taken = {call.dispatch_id for call in scene.provider.calls[held:]}
+    taken = {call.dispatch_id for call in scene.provider.held}
     scene.provider.let_go()
     return taken
 

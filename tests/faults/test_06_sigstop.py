@@ -36,12 +36,12 @@ def within_its_call(scene: Scene) -> tuple[WorkerProcess, str, Callable[[], None
     provider, nth = scene.provider, scene.rng.randrange(EVENTS // 10, EVENTS // 2)
     eventually(lambda: len(provider.calls) >= nth, seconds=90, every=0.01, what="some calls")
     provider.hold()
-    held = len(provider.calls)
-    eventually(lambda: len(provider.calls) > held, seconds=20, every=0.01, what="a call whose answer is held")
-    owner = scene.with_pid(provider.calls[-1].pid)
+    eventually(lambda: bool(provider.held), seconds=20, every=0.01, what="a call whose answer is held")
+    call = provider.held[0]
+    owner = scene.with_pid(call.pid)
     owner.process.send(signal.SIGSTOP)
     provider.let_go()
-    return owner, provider.calls[-1].dispatch_id, lambda: None
+    return owner, call.dispatch_id, lambda: None
 
 
 def play(scene: Scene, composition: str, stop: Stop) -> None:
