@@ -206,7 +206,7 @@ class Dispatcher(Service):
         giving_up = asyncio.run_coroutine_threadsafe(self._give_up(gone), self._home)
         try:
             giving_up.result(self._reading.drain_timeout + 1)
-        except TimeoutError:  # this process was stopped meanwhile, or is overloaded; whoever is next fences what is left
+        except TimeoutError:  # stopped meanwhile, or overloaded; whoever is next fences what is left
             log.warning("give_up_timed_out", category=self.name, partitions=sorted(gone))
         self._paused = set()
 

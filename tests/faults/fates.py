@@ -1,9 +1,8 @@
 """The oracle of dispatch: what became of each message, held against what the provider saw.
 
 *Once*: no dispatch id reaches the provider twice. *Accounted*: each event ends in exactly one way. *True*: what says
-sent was called, and what was called says sent or is parked. *Parked*: no more than calls may have been running. *Ledger*:
-no entry follows one that it may not follow; nobody resolves here, so nothing follows UNKNOWN. *Cap*: no sliding window
-has more calls than allowed.
+sent was called, and what was called says sent or is parked. *Parked*: no more than calls may have been running.
+*Lawful*: no ledger entry follows one that it may not follow; nobody resolves here, so nothing follows UNKNOWN.
 """
 
 from __future__ import annotations
@@ -135,4 +134,3 @@ def peak(calls: Iterable[Call], window_s: float) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
-

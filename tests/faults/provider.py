@@ -61,7 +61,7 @@ class Checkpoint:
 
 
 class FakeProvider:
-    """``latency_s``: how long each call takes. ``answer``: what it is told, given how often this message came so far."""
+    """``latency_s``: how long a call takes. ``answer``: what is said to a call, given how often its message came."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from streams import topics
@@ -43,15 +44,22 @@ class Scene:
         """The worker that has this process id."""
         return next(w for w in self.centre.workers if w.process.running and w.process.pid == pid)
 
-    def fill(self, count: int, *, key: bytes | None = None) -> list[Outgoing]:
-        """Have so many messages wait for dispatch, none begun, and no worker running. ``key``: all of one recipient."""
-        events = self.centre.events(count)
-        if key is not None:
-            events = [replace(event, key=key) for event in events]
+    def fill(self, count: int) -> list[Outgoing]:
+        """Have so many messages wait for dispatch, one for each recipient, none begun, and no worker running."""
+        return self.waiting_for_dispatch(self.centre.events(count))
+
+    def fill_one(self, count: int) -> list[Outgoing]:
+        """The same, all for one recipient, hence in one partition."""
+        return self.waiting_for_dispatch(
+            [self.centre.to("student-7", f"{n}-{uuid.uuid4().hex[:8]}") for n in range(count)]
+        )
+
+    def waiting_for_dispatch(self, events: list[Outgoing]) -> list[Outgoing]:
+        """Have them go all the way to dispatch, and wait there."""
         before = self.waiting()
         filler = self.worker("dispatch-held").wait_ready()
         self.centre.produce(events)
-        eventually(lambda: self.waiting() == before + count, seconds=90, what="all to wait for dispatch")
+        eventually(lambda: self.waiting() == before + len(events), seconds=90, what="all to wait for dispatch")
         filler.terminate()
         assert filler.exit_code(20) == 0
         assert self.provider.calls == [], "held dispatch called the provider"

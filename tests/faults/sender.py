@@ -1,4 +1,4 @@
-"""The worker's side of `tests.faults.provider`: a sender that calls it, and the places where a test may stop a worker."""
+"""The worker's side of `tests.faults.provider`: a sender that calls it, and places where a test may stop a worker."""
 
 from __future__ import annotations
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import pytest
 
 from tests.faults.fates import Fates, assert_fates
+from tests.faults.provider import Call
 from tests.faults.scene import CONCURRENCY, ONE_KILL, PARTITIONS, Scene
 from tests.faults.test_02_sigkill import FASTER
 from tests.waiting import eventually
@@ -18,6 +22,10 @@ ENOUGH = 300
 SCALED = {**FASTER, "SMTP_TIMEOUT": "2", "DRAIN_TIMEOUT": "2"}
 
 
+def begun(calls: Sequence[Call], mark: int) -> bool:
+    return len(calls) >= mark
+
+
 def play(scene: Scene, composition: str, kills: int, events: int) -> Fates:
     """Two workers. The one that called last is killed, and replaced, when so many calls were begun."""
     scene.centre.extra.update(SCALED)
@@ -27,18 +35,17 @@ def play(scene: Scene, composition: str, kills: int, events: int) -> Fates:
     marks = [least + (most - least) * n // kills + scene.rng.randrange((most - least) // kills) for n in range(kills)]
     for worker in [scene.worker(composition) for _ in range(2)]:
         worker.wait_ready()
-    places = []
+    calls, places = scene.provider.calls, []
     for mark in marks:
-        calls = scene.provider.calls
-        eventually(lambda mark=mark: len(calls) >= mark, seconds=120, every=0.02, what=f"{mark} calls")  # type: ignore[misc]
+        eventually(partial(begun, calls, mark), seconds=120, every=0.02, what=f"{mark} calls")
         scene.with_pid(calls[-1].pid).kill()
         places.append(round(100 * len(calls) / events))
         scene.worker(composition).wait_ready()
     scene.provider.latency_s = 0.05
     found = scene.all_ended(messages, 180)
     print(
-        f"fault 2 ({composition}): {kills} kills at {places} % of the calls, {found.line()}; parked {found.parked} of at "
-        f"most {kills * ONE_KILL} ({CONCURRENCY} calls x {PARTITIONS} partitions x {kills} kills)"
+        f"fault 2 ({composition}): {kills} kills at {places} % of the calls, {found.line()}; parked {found.parked} "
+        f"of at most {kills * ONE_KILL} ({CONCURRENCY} calls x {PARTITIONS} partitions x {kills} kills)"
     )
     assert_fates(scene.centre, found, may_park=kills * ONE_KILL)
     assert found.calls.total() >= ENOUGH, "too few calls to mean anything"

@@ -29,7 +29,8 @@ def play(scene: Scene, composition: str, kills: int) -> None:
     called = stopped & {call.dispatch_id for call in scene.provider.calls}
     print(
         f"fault 3 ({composition}): {kills} kills between INTENT and call at {places} %, {found.line()}; "
-        f"of {len(stopped)} stopped there {len(called)} were called; {PARKED} {found.parked} of at most {kills * ONE_KILL}"
+        f"of {len(stopped)} stopped there {len(called)} were called; {PARKED} {found.parked} of at most "
+        f"{kills * ONE_KILL}"
     )
     assert_fates(scene.centre, found, may_park=kills * ONE_KILL)
     assert not called, f"{len(called)} were sent blindly"

@@ -46,7 +46,7 @@ def within_its_call(scene: Scene) -> tuple[WorkerProcess, str, Callable[[], None
 
 def play(scene: Scene, composition: str, stop: Stop) -> None:
     scene.provider.latency_s = 0.05
-    events = scene.fill(EVENTS, key=b"student-7")
+    events = scene.fill_one(EVENTS)
     for worker in [scene.worker(composition, name, **ONE) for name in ("a", "b")]:
         worker.wait_ready()
     owner, at_hand, go = stop(scene)

@@ -84,9 +84,9 @@ def test_under_the_cap_a_rolling_restart_neither_exceeds_nor_wastes_it(scene: Sc
     most, use = assert_cap(calls, PACE), used(calls, quiet, PACE)
     by_name = Counter(call.worker for call in calls)
     print(
-        f"fault 7 (durations / {PACE.factor:g}): {len(calls)} calls over 4 restarts, the last a SIGKILL; at most {most} in "
-        f"{PACE.window_s:g} s (cap {PACE.cap}); by worker {dict(by_name)}; used {use.calls} of {use.units} in "
-        f"{use.spans} spans without a rebalance ({use.share:.1%} of cap x 60/62); backlog then {waiting}"
+        f"fault 7 (durations / {PACE.factor:g}): {len(calls)} calls over 4 restarts, the last a SIGKILL; at most "
+        f"{most} in {PACE.window_s:g} s (cap {PACE.cap}); by worker {dict(by_name)}; used {use.calls} of {use.units} "
+        f"in {use.spans} spans without a rebalance ({use.share:.1%} of cap x 60/62); backlog then {waiting}"
     )
     assert all(waiting), "not every partition had a backlog to the end"
     assert set(by_name) == set(NAMES)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-import tests.faults.clock  # noqa: F401, I001 - before anything that binds the time
+import tests.faults.clock  # noqa: F401 - before anything that binds the time
+
 # isort: split
 
 import asyncio
