@@ -31,7 +31,7 @@ def test_without_a_place_for_refusals_the_worker_stops_and_loses_nothing(scene: 
     code = worker.exit_code(120)
     place = round(100 * len(scene.provider.calls) / EVENTS)
     topic_admin(centre.settings(), centre.bootstrap).apply(topics.table([ISSUER, AUTH]))
-    scene.worker()
+    scene.worker().wait_ready()
     found = scene.all_ended(events)
 
     open_still = found.parked
