@@ -42,6 +42,8 @@ class Reading:
     topics: Sequence[str]
     prefix: str
     drain_timeout: float
+    fenced_for: float
+    """Seconds within which the group has told a worker that it lost a partition."""
     look: Callable[[], None]
     """Called before each poll, in the loop: the gate sets the holds by what is true now."""
     asleep: Callable[[str], bool] = lambda _topic: False
@@ -112,9 +114,15 @@ class Dispatcher(Service):
             await owner.run(partial(self._commit_of, partition, group))
         except FencedError as error:
             log.error("owner_fenced", category=self.name, partition=partition, error=str(error))
+            self._home.call_later(self._reading.fenced_for, self._left_alone, partition, owner)
         except Exception as error:  # the end of the worker: whoever starts next reads everything again
             self.failed = f"the owner of {self.name}[{partition}] ended with {type(error).__name__}: {error}"
             log.exception("owner_failed", category=self.name, partition=partition)
+
+    def _left_alone(self, partition: int, owner: Owner) -> None:
+        """Still ours, and fenced: the broker did it, since a transaction took too long. Nobody would take it again."""
+        if self.owners.get(partition) is owner:
+            self.failed = f"{self.name}[{partition}] was fenced, and no other worker has it"
 
     def _commit_of(self, partition: int, group: object, points: Mapping[str, int]) -> Commit:
         prefix = self._reading.prefix

@@ -65,6 +65,7 @@ def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts
         topics=read_topics(category),
         prefix=settings.topic_prefix,
         drain_timeout=settings.drain_timeout,
+        fenced_for=settings.kafka_session_timeout * 2,
         look=parts.look,
     )
     owner = partial(new_owner, settings, bootstrap, desk, parts)
