@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+
+from confluent_kafka import Producer
 
 from streams import topics
 from streams.app import Parts, Worker
@@ -16,6 +20,9 @@ from streams.core.ports import Delivered
 from streams.ledger import Ledger, Read
 from streams.owner import Owner
 from tests.faults.sender import reach, senders
+
+STALL_S: Final = 14.0
+"""A broker looks every ten seconds for transactions that are open for too long."""
 
 
 def ids_of(ended: Sequence[tuple[Any, Any]]) -> list[str]:
@@ -77,6 +84,18 @@ class ForgetsTheCap(Owner):
         self.table.update({read.dispatch_id: read.entry for read in reads})
 
 
+class Stalls(Ledger):
+    """For 6: on SIGUSR1, one transaction stays open for so long that the broker ends it and fences its producer."""
+
+    wanted = threading.Event()
+
+    def _commit(self, producer: Producer) -> None:
+        if self.wanted.is_set():
+            self.wanted.clear()
+            time.sleep(STALL_S)
+        super()._commit(producer)
+
+
 class Unfenced(Ledger):
     """Planted for 6: every process has a transactional id of its own, so taking a partition fences nobody."""
 
@@ -97,7 +116,12 @@ def dispatch_held(built: Worker) -> None:
     signal.signal(signal.SIGUSR1, let_go)
 
 
-PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {"dispatch-held": dispatch_held}
+def stalls(_built: Worker) -> None:
+    """SIGUSR1 has the next transaction stall."""
+    signal.signal(signal.SIGUSR1, lambda *_: Stalls.wanted.set())
+
+
+PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {"dispatch-held": dispatch_held, "stalls": stalls}
 
 COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "watched": Parts(senders=lambda _settings: senders()),
@@ -106,6 +130,7 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "tells-of-begin": Parts(senders=lambda _settings: senders(before="begin")),
     "tells-of-answer": Parts(senders=lambda _settings: senders(after="answer")),
     "tells-of-settled": Parts(senders=lambda _settings: senders(), owner=TellsOfSettled),
+    "stalls": Parts(senders=lambda _settings: senders(), ledger=Stalls),
     "planted-settles-first": Parts(senders=lambda _settings: senders(), owner=SettlesFirst),
     "planted-resends-unknown": Parts(senders=lambda _settings: senders(), owner=ResendsUnknown),
     "planted-forgets-the-cap": Parts(senders=lambda _settings: senders(), owner=ForgetsTheCap),

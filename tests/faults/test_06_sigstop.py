@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.fates import PARKED, assert_fates
-from tests.faults.scene import Scene
+from tests.faults.scene import ONE_KILL, Scene
 from tests.waiting import eventually
 from tests.world import SHORT, WorkerProcess
 
@@ -76,6 +76,25 @@ def play(scene: Scene, composition: str, stop: Stop) -> None:
 @pytest.mark.parametrize("stop", [before_its_call, within_its_call], ids=lambda stop: stop.__name__)
 def test_an_owner_that_wakes_up_too_late_can_write_nothing_more(scene: Scene, stop: Stop) -> None:
     play(scene, "tells-of-begin", stop)
+
+
+def test_an_owner_that_is_fenced_while_nobody_else_has_its_partition_ends_its_worker(scene: Scene) -> None:
+    """The broker itself fences whoever leaves a transaction open for too long; the partition must not be left alone."""
+    scene.provider.latency_s = 0.2
+    events = scene.fill(EVENTS)
+    worker = scene.worker("stalls", LEDGER_TIMEOUT="3").wait_ready()
+    eventually(lambda: len(scene.provider.calls) > EVENTS // 4, every=0.01, what="some calls")
+    worker.process.send(signal.SIGUSR1)
+
+    code = worker.exit_code(90)
+    scene.worker()
+    found = scene.all_ended(events)
+
+    fenced = scene.seen(worker, "owner_fenced")()
+    print(f"fault 6 (fenced by the broker): exit {code}, fenced {'seen' if fenced else 'not seen'}; {found.line()}")
+    assert fenced, "the broker did not fence it"
+    assert code == 1, f"exit code {code}"
+    assert_fates(scene.centre, found, may_park=ONE_KILL)
 
 
 def test_planted_an_owner_that_nobody_fences_is_caught_by_the_oracle(scene: Scene) -> None:
