@@ -30,8 +30,8 @@ def test_sixty_a_minute_are_used_and_never_exceeded(scene: Scene) -> None:
     calls = list(scene.provider.calls)
     most, use = assert_cap(calls, PACE), used(calls, [(begun, time.monotonic())], PACE)
     print(
-        f"fault 7 (unscaled): {len(calls)} calls in {time.monotonic() - begun:.0f} s, at most {most} in any {WINDOW_S:g} s "
-        f"(cap {PACE.cap}), used {use.calls} of {use.units} ({use.share:.1%} of cap x 60/62)"
+        f"fault 7 (unscaled): {len(calls)} calls in {time.monotonic() - begun:.0f} s, at most {most} in any "
+        f"{WINDOW_S:g} s (cap {PACE.cap}), used {use.calls} of {use.units} ({use.share:.1%} of cap x 60/62)"
     )
     assert use.spans == MINUTES
     assert use.share >= LEAST_USED
