@@ -58,7 +58,7 @@ types: $(VENV)/dev ## mypy --strict
 faults: $(VENV)/dev ## Kill, stop and cut real processes on Apache Kafka (ONLY=8 SEED=7)
 	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m 'faults and not long' -s -v
 
-faults-long: $(VENV)/dev ## The two long ones: keys that rotate under load, a gate that stays RED (ONLY=21 SEED=7)
+faults-long: $(VENV)/dev ## The long ones: keys that rotate, a gate that stays RED, the cap by the clock (ONLY=21 SEED=7)
 	@REQUIRE=kafka FAULT_ONLY="$(ONLY)" FAULT_SEED="$(SEED)" $(BIN)/python -m pytest tests/faults -m 'faults and long' -s -v
 
 properties: $(VENV)/dev ## The long runs of the properties: 100,000 tokens beside plain PyJWT

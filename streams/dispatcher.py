@@ -44,6 +44,8 @@ class Reading:
     topics: Sequence[str]
     prefix: str
     drain_timeout: float
+    fenced_for: float
+    """Seconds within which the group has told a worker that it lost a partition."""
     look: Callable[[], None]
     """Called before each poll, in the loop: the gate sets the holds by what is true now."""
     asleep: Callable[[str], bool] = lambda _topic: False
@@ -124,25 +126,30 @@ class Dispatcher(Service):
             if not owner.ready or owner.lanes[topic].full or self._reading.asleep(topic)
         }
 
-    async def _own(self, partition: int, owner: Owner) -> None:
+    async def _own(self, partition: int, owner: Owner, group: object) -> None:
         try:
-            await owner.run(partial(self._commit_of, partition))
+            await owner.run(partial(self._commit_of, partition, group))
         except FencedError as error:
             log.error("owner_fenced", category=self.name, partition=partition, error=str(error))
+            self._home.call_later(self._reading.fenced_for, self._left_alone, partition, owner)
         except Exception as error:  # the end of the worker: whoever starts next reads everything again
             self.failed = f"the owner of {self.name}[{partition}] ended with {type(error).__name__}: {error}"
             log.exception("owner_failed", category=self.name, partition=partition)
 
-    def _commit_of(self, partition: int, points: Mapping[str, int]) -> Commit:
-        assert self._consumer is not None, "started before it is read"
+    def _left_alone(self, partition: int, owner: Owner) -> None:
+        """Still ours, and fenced: the broker did it, since a transaction took too long. Nobody would take it again."""
+        if self.owners.get(partition) is owner:
+            self.failed = f"{self.name}[{partition}] was fenced, and no other worker has it"
+
+    def _commit_of(self, partition: int, group: object, points: Mapping[str, int]) -> Commit:
         prefix = self._reading.prefix
         offsets = [TopicPartition(prefix + topic, partition, point) for topic, point in points.items()]
-        return Commit(offsets, self._consumer.consumer_group_metadata())
+        return Commit(offsets, group)
 
-    def _take_over(self, partitions: set[int]) -> None:
+    def _take_over(self, partitions: set[int], group: object) -> None:
         for partition in partitions:
             owner = self.owners[partition] = self._new_owner(partition)
-            self._running[partition] = asyncio.ensure_future(self._own(partition, owner))
+            self._running[partition] = asyncio.ensure_future(self._own(partition, owner, group))
         log.info("dispatch_assigned", category=self.name, partitions=sorted(partitions))
 
     async def _give_up(self, partitions: set[int]) -> None:
@@ -225,16 +232,22 @@ class Dispatcher(Service):
         consumer.pause(partitions)
         self._paused = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
         taken = {tp.partition for tp in partitions}
-        asyncio.run_coroutine_threadsafe(self._taking_over(taken), self._home).result()
+        # Asked here, in the consumer's thread: in the loop the call would wait for a callback that waits for the loop.
+        # And an owner commits in the name of the generation that made it one, never of a later one.
+        group = consumer.consumer_group_metadata()
+        asyncio.run_coroutine_threadsafe(self._taking_over(taken, group), self._home).result()
 
-    async def _taking_over(self, partitions: set[int]) -> None:
-        self._take_over(partitions)
+    async def _taking_over(self, partitions: set[int], group: object) -> None:
+        self._take_over(partitions, group)
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Settle what is in flight while the partitions are still ours; forget the rest."""
         gone = {tp.partition for tp in partitions}
-        bound = self._reading.drain_timeout + 1
-        asyncio.run_coroutine_threadsafe(self._give_up(gone), self._home).result(bound)
+        giving_up = asyncio.run_coroutine_threadsafe(self._give_up(gone), self._home)
+        try:
+            giving_up.result(self._reading.drain_timeout + 1)
+        except TimeoutError:  # stopped meanwhile, or overloaded; whoever is next fences what is left
+            log.warning("give_up_timed_out", category=self.name, partitions=sorted(gone))
         self._paused = set()
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

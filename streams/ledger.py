@@ -68,19 +68,39 @@ class Reader(Protocol):
 
 
 class Ledger:
-    """One partition's. All calls of the library block, so they run in a thread of their own."""
+    """One partition's. All calls of the library block, so they run in a thread of their own.
 
-    def __init__(self, producer: Callable[[], Producer], read: Reader, *, prefix: str, timeout: float) -> None:
+    ``mark``: what is written when it is taken, so that `taken_ms` is known.
+    """
+
+    taken_ms = 0
+    """When it was taken, in milliseconds by the broker's clock; 0 without a mark."""
+
+    def __init__(
+        self,
+        producer: Callable[[], Producer],
+        read: Reader,
+        *,
+        prefix: str,
+        timeout: float,
+        mark: Sequence[Emit] = (),
+    ) -> None:
         self._new_producer = producer
         self._read = read
         self._prefix = prefix
+        self._mark = mark
         self._timeout = timeout
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._producer: Producer | None = None
         self._closing = False
 
+    @staticmethod
+    def identity(topic: str, partition: int) -> str:
+        """The transactional id: the same for whoever owns the partition, so that the next owner fences the former."""
+        return f"{topic}.{partition}"
+
     async def take(self) -> Sequence[Read]:
-        """Fence the former owner, then read all that it and those before it wrote.
+        """Fence the former owner, then read all that it and those before it wrote, then write the mark.
 
         Raises:
             FencedError, NotWrittenError: it could not be taken.
@@ -114,6 +134,7 @@ class Ledger:
             raise _as_ours(error) from None
         found: list[Read] = []
         self._read(lambda key, value, at_ms: _collect(found, key, value, at_ms), lambda: self._closing)
+        self.taken_ms = max(self._write(self._mark, None), default=0) if self._mark else 0
         return found
 
     def _write(self, emits: Sequence[Emit], commit: Commit | None) -> list[int]:

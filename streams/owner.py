@@ -107,6 +107,8 @@ class Owner:
         """
         try:
             self._remember(await self._ledger.take())
+            if self._ledger.taken_ms:  # before the first message: a window by a wrong clock is full for ever, or empty
+                self._ahead_ms = self._ledger.taken_ms - self._desk.now_ms()
             self.ready = True
             while not self._stopping:
                 self.turns += 1

@@ -205,11 +205,12 @@ class Centre:
 
     def events(self, count: int) -> list[Outgoing]:
         """``count`` signed events for as many recipients."""
-        made = (self.event(f"{index}-{uuid.uuid4().hex[:8]}") for index in range(count))
-        return [
-            Outgoing(value=one.value, event_id=one.event_id, key=f"student-{index}".encode())
-            for index, one in enumerate(made)
-        ]
+        return [self.to(f"student-{index}", f"{index}-{uuid.uuid4().hex[:8]}") for index in range(count)]
+
+    def to(self, recipient: str, jti: str) -> Outgoing:
+        """A signed event for this recipient."""
+        made = self.event(jti, recipient={**_example("new_match")["recipient"], "id": recipient})
+        return Outgoing(value=made.value, event_id=made.event_id, key=recipient.encode())
 
     @contextmanager
     def producer(self, **config: Any) -> Iterator[Producer]:

@@ -38,6 +38,8 @@ class AuthService:
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     signing_key: RSAPrivateKey = field(default_factory=lambda: generate_private_key(65537, 2048))
     roles: tuple[str, ...] = (ROLE,)
+    issued_ago_s: int = 0
+    lifetime_s: int = TOKEN_LIFETIME_S
     url: str = ""
 
     def document(self, path: str) -> tuple[int, Any]:
@@ -59,13 +61,13 @@ class AuthService:
             return 401, {"error": "invalid_client"}
         if parse_qs(form).get("grant_type") != ["client_credentials"]:
             return 400, {"error": "unsupported_grant_type"}
-        now = int(time.time())
+        now = int(time.time()) - self.issued_ago_s
         claims = {
             "iss": self.url, "aud": AUDIENCE, "sub": f"service:{CLIENT}", "roles": list(self.roles),
-            "iat": now, "exp": now + TOKEN_LIFETIME_S, "jti": secrets.token_hex(8), "scope": "notify:send",
+            "iat": now, "exp": now + self.lifetime_s, "jti": secrets.token_hex(8), "scope": "notify:send",
         }  # fmt: skip
         token = jwt.encode(claims, self.signing_key, "RS256", headers={"kid": AUTH_KID, "typ": "at+jwt"})
-        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFETIME_S}
+        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime_s}
 
 
 def _key_set(keys: Mapping[str, PrivateKey]) -> dict[str, Any]:

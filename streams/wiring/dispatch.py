@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
+from typing import Final
 
 from confluent_kafka import Consumer, Producer
 
@@ -16,12 +17,15 @@ from streams.core.cap import Window
 from streams.core.dispatch import Conditions
 from streams.core.messages import Category
 from streams.core.ports import Sender
+from streams.core.records import Emit
 from streams.core.templates import Templates
 from streams.desk import Desk, DispatchObserver
 from streams.dispatcher import Dispatcher, Reading
 from streams.ledger import Ledger
 from streams.owner import Limits, Owner
 from streams.wiring.kafka import group_of
+
+TAKEN: Final = b"taken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts
         topics=read_topics(category),
         prefix=settings.topic_prefix,
         drain_timeout=settings.drain_timeout,
+        fenced_for=settings.kafka_session_timeout * 2,
         look=parts.look,
     )
     owner = partial(new_owner, settings, bootstrap, desk, parts)
@@ -87,7 +92,14 @@ def new_owner(settings: Settings, bootstrap: str, desk: Desk, parts: DispatchPar
 def new_ledger(settings: Settings, bootstrap: str, category: Category, partition: int, kind: type[Ledger]) -> Ledger:
     """One partition's ledger, under a transactional id of its own."""
     topic = settings.topic_prefix + topics.LEDGER[category]
-    identity = f"{topic}.{partition}"
+    identity = kind.identity(topic, partition)
     producer = kafka_config.ledger_producer(settings, bootstrap, identity=identity, max_bytes=topics.OURS_MAX_BYTES)
     read = partial(partition_log.read_all, kafka_config.rdkafka(settings, bootstrap), topic, partition)
-    return kind(lambda: Producer(producer), read, prefix=settings.topic_prefix, timeout=settings.ledger_timeout)
+    return kind(
+        lambda: Producer(producer),
+        read,
+        prefix=settings.topic_prefix,
+        timeout=settings.ledger_timeout,
+        # A tombstone of a key that no message has. Its append time is the broker's, by which the cap goes.
+        mark=(Emit(topic=topics.LEDGER[category], key=TAKEN, value=None, partition=partition),),
+    )

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.kafka import KafkaBroker
+from tests.faults.provider import FakeProvider
 from tests.faults.proxy import BlackHoleProxy
+from tests.faults.scene import Scene
 from tests.world import Centre
 
 DEFAULT_SEED = 1
@@ -58,3 +60,11 @@ def proxy(kafka_process: KafkaBroker, centre: Centre) -> Iterator[BlackHoleProxy
     with BlackHoleProxy(kafka_process.proxied_port, kafka_process.proxied_target) as made:
         centre.through = made.bootstrap
         yield made
+
+
+@pytest.fixture
+def scene(centre: Centre, rng: random.Random) -> Iterator[Scene]:
+    """The deployment in `live`, with a provider that is watched."""
+    with FakeProvider() as provider:
+        yield Scene(centre, provider, rng).go_live()
+        centre.stop_workers()

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import tests.faults.clock  # noqa: F401 - before anything that binds the time
+
+# isort: split
+
 import asyncio
 import itertools
 import signal
@@ -32,6 +36,8 @@ from streams.core.token import Keys
 from streams.gate import Gate1
 from streams.publisher import Publisher
 from streams.topology import Outcome, Processed, Step, Topology
+from tests.faults import dispatching
+from tests.faults.sender import WIRE
 from tests.world import INBOUND
 
 FAULTY: Final = "x-fault"
@@ -231,6 +237,7 @@ PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {
     "planted-endless-drain-held": held,
     "slow": roomy,
     "planted-naive-loop": roomy,
+    **dispatching.PREPARATIONS,
 }
 
 COMPOSITIONS: Final[Mapping[str, Parts]] = {
@@ -251,6 +258,7 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-refuses-at-once": Parts(keys=RefusesAtOnce),
     "planted-forgets-withdrawn": Parts(keys=ForgetsWithdrawn),
     "planted-open-gate": Parts(gate=OpenGate),
+    **dispatching.COMPOSITIONS,
 }
 
 
@@ -260,7 +268,10 @@ async def run(name: str) -> int:
     built = build(settings, settings.kafka_bootstrap or "", COMPOSITIONS[name])
     if name in PREPARATIONS:
         PREPARATIONS[name](built)
-    return await worker.run(built)
+    try:
+        return await worker.run(built)
+    finally:
+        await WIRE.close()
 
 
 if __name__ == "__main__":

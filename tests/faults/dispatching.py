@@ -1,0 +1,138 @@
+"""Compositions whose dispatch is exchanged: watched senders, owners that tell where they are, and planted bugs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from confluent_kafka import Producer
+
+from streams import topics
+from streams.app import Parts, Worker
+from streams.core.ledger import Standing
+from streams.core.ports import Delivered
+from streams.ledger import Ledger, Read
+from streams.owner import Owner
+from tests.faults.sender import reach, senders
+
+STALL_S: Final = 14.0
+"""A broker looks every ten seconds for transactions that are open for too long."""
+
+
+def ids_of(ended: Sequence[tuple[Any, Any]]) -> list[str]:
+    """The dispatch ids of what an owner has at hand."""
+    return [taken.item.content.route.dispatch_id for taken, _ in ended]
+
+
+class TellsOfIntent(Owner):
+    """For 3: the INTENTs are written, the calls not begun."""
+
+    async def _claim(self, batch: Any) -> Any:
+        begun = await super()._claim(batch)
+        if begun:
+            await reach("intent", ids_of(begun))
+        return begun
+
+
+class TellsOfSettled(Owner):
+    """For 5: outcomes and offsets are written, in one transaction."""
+
+    async def _settle(self, ended: Sequence[tuple[Any, Any]], commit: Any) -> None:
+        await super()._settle(ended, commit)
+        if ended:
+            await reach("settled", ids_of(ended))
+
+
+class SettlesFirst(Owner):
+    """Planted for 3: the outcome is written before the call."""
+
+    async def _turn(self, batch: Any, commit: Any) -> None:
+        begun = await self._claim(batch) if batch.calls else []
+        taken_for_granted = Delivered(provider="watched", provider_id=None)
+        ended = [(taken, self._desk.after_call(turn, taken_for_granted)) for taken, turn in begun]
+        await self._settle([*batch.finished, *ended], commit)
+        if begun:
+            await reach("intent", ids_of(begun))
+        await asyncio.gather(*(self._desk.send(turn.message) for _, turn in begun))
+
+
+class ResendsUnknown(Owner):
+    """Planted for 4: a call whose end nobody saw counts as one that never began."""
+
+    def _remember(self, reads: Sequence[Read]) -> None:
+        unsent = Standing.RELEASED
+        super()._remember(
+            [
+                replace(read, entry=replace(read.entry, standing=unsent))
+                if read.entry.standing is Standing.INTENT
+                else read
+                for read in reads
+            ]
+        )
+
+
+class ForgetsTheCap(Owner):
+    """Planted for 7: whoever takes a partition doesn't count what those before it have begun."""
+
+    def _remember(self, reads: Sequence[Read]) -> None:
+        self.table.update({read.dispatch_id: read.entry for read in reads})
+
+
+class Stalls(Ledger):
+    """For 6: on SIGUSR1, one transaction stays open for so long that the broker ends it and fences its producer."""
+
+    wanted = threading.Event()
+
+    def _commit(self, producer: Producer) -> None:
+        if self.wanted.is_set():
+            self.wanted.clear()
+            time.sleep(STALL_S)
+        super()._commit(producer)
+
+
+class Unfenced(Ledger):
+    """Planted for 6: every process has a transactional id of its own, so taking a partition fences nobody."""
+
+    @staticmethod
+    def identity(topic: str, partition: int) -> str:
+        return f"{Ledger.identity(topic, partition)}.{os.getpid()}"
+
+
+def dispatch_held(built: Worker) -> None:
+    """Hold all dispatch; SIGUSR1 lets it go."""
+
+    def let_go(*_: object) -> None:
+        for topic in topics.DISPATCH.values():
+            built.holds.release(topic, "paused")
+
+    for topic in topics.DISPATCH.values():
+        built.holds.hold(topic, "paused")
+    signal.signal(signal.SIGUSR1, let_go)
+
+
+def stalls(_built: Worker) -> None:
+    """SIGUSR1 has the next transaction stall."""
+    signal.signal(signal.SIGUSR1, lambda *_: Stalls.wanted.set())
+
+
+PREPARATIONS: Final[Mapping[str, Callable[[Worker], None]]] = {"dispatch-held": dispatch_held, "stalls": stalls}
+
+COMPOSITIONS: Final[Mapping[str, Parts]] = {
+    "watched": Parts(senders=lambda _settings: senders()),
+    "dispatch-held": Parts(senders=lambda _settings: senders()),
+    "tells-of-intent": Parts(senders=lambda _settings: senders(), owner=TellsOfIntent),
+    "tells-of-begin": Parts(senders=lambda _settings: senders(before="begin")),
+    "tells-of-answer": Parts(senders=lambda _settings: senders(after="answer")),
+    "tells-of-settled": Parts(senders=lambda _settings: senders(), owner=TellsOfSettled),
+    "stalls": Parts(senders=lambda _settings: senders(), ledger=Stalls),
+    "planted-settles-first": Parts(senders=lambda _settings: senders(), owner=SettlesFirst),
+    "planted-resends-unknown": Parts(senders=lambda _settings: senders(), owner=ResendsUnknown),
+    "planted-forgets-the-cap": Parts(senders=lambda _settings: senders(), owner=ForgetsTheCap),
+    "planted-unfenced": Parts(senders=lambda _settings: senders(before="begin"), ledger=Unfenced),
+}
