@@ -7,22 +7,20 @@ leaves either all of them or none. Source: https://cwiki.apache.org/confluence/d
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from streams.blocking import BlockingThread
 from streams.core.ledger import Entry, read_entry
 from streams.core.records import Emit
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 RETRY_S: Final = 0.2
 ATTEMPTS: Final = 5
 _NOT_IN_THE_GROUP: Final = frozenset(
@@ -90,7 +88,7 @@ class Ledger:
         self._prefix = prefix
         self._mark = mark
         self._timeout = timeout
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._thread = BlockingThread("ledger")
         self._producer: Producer | None = None
         self._closing = False
 
@@ -105,7 +103,7 @@ class Ledger:
         Raises:
             FencedError, NotWrittenError: it could not be taken.
         """
-        return await self._blocking(self._take)
+        return await self._thread.run(self._take)
 
     async def write(self, emits: Sequence[Emit], commit: Commit | None = None) -> list[int]:
         """Write all of it in one transaction; returns the append time of each record, by the broker's clock.
@@ -114,15 +112,12 @@ class Ledger:
             FencedError: another worker owns the partition now.
             NotWrittenError: the broker did not take it, after some attempts.
         """
-        return await self._blocking(partial(self._write, emits, commit))
+        return await self._thread.run(partial(self._write, emits, commit))
 
     async def close(self) -> None:
         """End it. An open transaction, if there is one, is aborted by whoever takes the partition next."""
         self._closing = True
-        self._executor.shutdown(wait=False)
-
-    async def _blocking(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        self._thread.close()
 
     # From here on: in the thread.
 

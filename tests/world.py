@@ -204,7 +204,15 @@ class Centre:
         return Outgoing(value=signing.sign(claims, self.key, kid=self.kid).encode(), event_id=f"{ISSUER}/{jti}")
 
     def events(self, count: int) -> list[Outgoing]:
-        """``count`` signed events for as many recipients."""
+        """``count`` signed events with as many keys, all for one recipient."""
+        made = (self.event(f"{index}-{uuid.uuid4().hex[:8]}") for index in range(count))
+        return [
+            Outgoing(value=one.value, event_id=one.event_id, key=f"student-{index}".encode())
+            for index, one in enumerate(made)
+        ]
+
+    def events_to_many(self, count: int) -> list[Outgoing]:
+        """``count`` signed events for as many recipients, so that their messages are in all partitions of dispatch."""
         return [self.to(f"student-{index}", f"{index}-{uuid.uuid4().hex[:8]}") for index in range(count)]
 
     def to(self, recipient: str, jti: str) -> Outgoing:

@@ -46,7 +46,7 @@ class Scene:
 
     def fill(self, count: int) -> list[Outgoing]:
         """Have so many messages wait for dispatch, one for each recipient, none begun, and no worker running."""
-        return self.waiting_for_dispatch(self.centre.events(count))
+        return self.waiting_for_dispatch(self.centre.events_to_many(count))
 
     def fill_one(self, count: int) -> list[Outgoing]:
         """The same, all for one recipient, hence in one partition."""

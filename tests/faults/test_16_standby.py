@@ -34,7 +34,7 @@ def test_a_standby_that_was_idle_for_long_takes_over(scene: Scene) -> None:
     (standby,) = [worker for worker in workers if idle(worker)]
     active = [worker for worker in workers if worker is not standby]
     scene.provider.latency_s = 0.3
-    events = scene.centre.events(EVENTS)
+    events = scene.centre.events_to_many(EVENTS)
     scene.centre.produce(events)
     calls = scene.provider.calls
     eventually(lambda: len(calls) > EVENTS // 5, every=0.01, what="the active ones to be at work")
