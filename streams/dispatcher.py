@@ -147,7 +147,9 @@ class Dispatcher(Service):
             while not self.should_stop:
                 self.turns += 1
                 self._reading.look()
-                await self._work_through(await self._blocking(self._poll))
+                fetched = await self._blocking(self._poll)
+                self._reading.look()  # a poll takes a while, and what came in it may be held by now
+                await self._work_through(await self._blocking(partial(self._not_held, fetched)))
                 if self._home.time() - committed_at >= self._reading.commit_interval:
                     await self._commit_due()
                     committed_at = self._home.time()
@@ -204,6 +206,20 @@ class Dispatcher(Service):
             else:
                 log.warning("dispatch_consumer", error=error.name())
         return batch
+
+    def _not_held(self, fetched: list[tuple[Record, Source]]) -> list[tuple[Record, Source]]:
+        """What may be worked on; the rest is fetched again when it is let go."""
+        held: dict[Partition, int] = {}
+        for record, source in fetched:
+            if self._holds.holds(record.topic):
+                held.setdefault(source.partition, source.offset)
+        for partition, offset in held.items():
+            assert self._consumer is not None, "started before it is read"
+            try:
+                self._consumer.seek(TopicPartition(*partition, offset))
+            except KafkaException as error:  # taken away meanwhile: whoever has it begins at the committed offset
+                log.warning("dispatch_seek_failed", error=error.args[0].name())
+        return [each for each in fetched if each[1].partition not in held]
 
     def _source(self, message: KafkaMessage) -> Source:
         partition = (message.topic() or "", _known(message.partition()))
