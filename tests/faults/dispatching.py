@@ -17,7 +17,8 @@ from streams import topics
 from streams.app import Parts, Worker
 from streams.core.ledger import Standing
 from streams.core.ports import Delivered
-from streams.ledger import Ledger, Read
+from streams.core.records import Emit
+from streams.ledger import Commit, Ledger, Read
 from streams.owner import Owner
 from tests.faults.sender import reach, senders
 
@@ -43,8 +44,8 @@ class TellsOfIntent(Owner):
 class TellsOfSettled(Owner):
     """For 5: outcomes and offsets are written, in one transaction."""
 
-    async def _settle(self, ended: Sequence[tuple[Any, Any]], commit: Any) -> None:
-        await super()._settle(ended, commit)
+    async def _settle(self, ended: Sequence[tuple[Any, Any]], left: Sequence[tuple[Any, Any]], commit: Any) -> None:
+        await super()._settle(ended, left, commit)
         if ended:
             await reach("settled", ids_of(ended))
 
@@ -56,7 +57,7 @@ class SettlesFirst(Owner):
         begun = await self._claim(batch) if batch.calls else []
         taken_for_granted = Delivered(provider="watched", provider_id=None)
         ended = [(taken, self._desk.after_call(turn, taken_for_granted)) for taken, turn in begun]
-        await self._settle([*batch.finished, *ended], commit)
+        await self._settle([*batch.finished, *ended], batch.left, commit)
         if begun:
             await reach("intent", ids_of(begun))
         await asyncio.gather(*(self._desk.send(turn.message) for _, turn in begun))
@@ -89,11 +90,20 @@ class Stalls(Ledger):
 
     wanted = threading.Event()
 
-    def _commit(self, producer: Producer) -> None:
+    def _transaction(self, emits: Sequence[Emit], commit: Commit | None) -> list[int]:
         if self.wanted.is_set():
             self.wanted.clear()
-            time.sleep(STALL_S)
-        super()._commit(producer)
+            assert self._producer is not None
+            self._stall(self._producer, emits)
+        return super()._transaction(emits, commit)
+
+    def _stall(self, producer: Producer, emits: Sequence[Emit]) -> None:
+        producer.begin_transaction()
+        for emit in emits:
+            self._produce(producer, emit, lambda *_: None)
+        producer.flush()
+        time.sleep(STALL_S)
+        producer.commit_transaction()
 
 
 class Unfenced(Ledger):
