@@ -20,10 +20,10 @@ from streams import topics
 from streams.app import new_topology
 from streams.core import keys, token
 from streams.core.keyring import Arrival, NoKey
+from streams.core.messages import Mode
 from streams.core.reasons import Undecided
 from streams.counting import Counting
 from streams.inbound import from_kafka
-from streams.modes import mode_clock
 from streams.topology import Topology
 from streams.wiring.trust import producer_of
 
@@ -45,7 +45,7 @@ def topology_of(settings: Settings) -> Topology:
     """The product's own steps, so that the work is the same."""
     rows = producers.read(settings.producers_file, production=False)
     rules = token.TokenRules({row.issuer: producer_of(row) for row in rows}, FileKeys(rows))
-    return new_topology(rules, registry.load(), Counting(Metrics()), mode_clock(settings))
+    return new_topology(rules, registry.load(), Counting(Metrics()), lambda _appended_ms: Mode.DRY_RUN)
 
 
 def run(events: int) -> float:

@@ -40,6 +40,7 @@ from streams.dispatcher import Dispatcher
 from streams.gate import Gate1
 from streams.health import Health
 from streams.heart import Heart, Pulse
+from streams.heartbeat import worker_name
 from streams.holds import Holds
 from streams.intake import Intake
 from streams.ledger import Ledger
@@ -53,7 +54,7 @@ from streams.web.latency import Latency
 from streams.web.listener import Listener
 from streams.web.server import Site
 from streams.web.server import build as build_site
-from streams.wiring.control import Control, new_control
+from streams.wiring.control import Control, Modes, new_control, new_modes
 from streams.wiring.dead_letters import Breaking, new_breaking, oldest_dead_letter
 from streams.wiring.dispatch import DispatchParts, new_dispatchers
 from streams.wiring.gauges import expose, expose_oldest
@@ -90,6 +91,7 @@ class Worker:
     breaking: Breaking
     oldest: OldestRecord
     control: Control
+    modes: Modes
     intake: Intake
     heart: Heart
     writer: TopicWriter
@@ -127,9 +129,11 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     table = topics.table(row.service for row in rows)
     control = new_control(settings, bootstrap, topics.inbound_of(table), holds, counting.order_ignored)
     mode = mode_clock(settings, control.state)
+    name = worker_name()
+    modes = new_modes(settings, bootstrap, writer, mode, worker=name)
     for_agents = new_publisher(settings, bootstrap, parts.publisher)
     publishers = (for_agents,)
-    topology = parts.topology(new_topology(trust.rules, known, counting, mode))
+    topology = parts.topology(new_topology(trust.rules, known, counting, modes.memory.at))
     breaking = new_breaking(settings, bootstrap, topics.inbound_of(table), writer, holds, parts.breakers)
     intake = Intake(topology, for_agents, trust.key_sets, on_wait=trust.gate.apply, breakers=breaking.breakers)
     breaking.breakers.on_release = intake.look
@@ -163,7 +167,8 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     oldest = oldest_dead_letter(settings, bootstrap, admin)
     expose_oldest(metrics, oldest.seconds_left)
     expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
-    heart = Heart(settings, writer, Pulse(mode=mode, gate=gate.state, holds=holds, orders=control.reader))
+    pulse = Pulse(mode=mode, gate=gate.state, holds=holds, orders=control.reader)
+    heart = Heart(settings, writer, pulse, name=lambda: name)
     let_go = partial(release_breakers, control, breaking)
     control.reader.on_change.extend([control.switches.apply, let_go, heart.say])
     return Worker(
@@ -175,6 +180,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         breaking=breaking,
         oldest=oldest,
         control=control,
+        modes=modes,
         intake=intake,
         heart=heart,
         writer=writer,
@@ -214,16 +220,15 @@ def warn_of_unknown_types(rows: Iterable[ProducerRow], known: Registry) -> None:
 
 
 def new_topology(
-    tokens: token.TokenRules, known: Registry, counting: Counting, mode: Callable[[], EffectiveMode]
+    tokens: token.TokenRules, known: Registry, counting: Counting, mode_at: Callable[[int], Mode]
 ) -> Topology:
     """The pipeline with the shipped schemas and templates."""
-    shipped, built_at_ms = templates.load(), time.time() * 1000
+    shipped = templates.load()
     rules = IngestRules(
         tokens=tokens,
         schemas=known,
         templates=shipped,
-        # What was appended before this worker began may date from a dry run, and a dry run's backlog never goes out.
-        mode_at=lambda appended_ms: mode().mode if appended_ms >= built_at_ms else Mode.DRY_RUN,
+        mode_at=mode_at,
     )
     return build_topology(rules, Renderer(shipped), counting)
 

@@ -49,14 +49,20 @@ class Heart:
     """Beats while the worker runs."""
 
     def __init__(
-        self, settings: Settings, writer: Writer, pulse: Pulse, *, now: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        writer: Writer,
+        pulse: Pulse,
+        *,
+        name: Callable[[], str] = worker_name,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._write = partial(writer.put, settings.topic_prefix + topics.WORKERS)
         self._pulse = pulse
         self._now = now
         self._beating = False
-        self.name = worker_name()
+        self.name = name()
         self._started_ms = int(now() * 1000)
 
     def state(self) -> WorkerState:

@@ -37,6 +37,7 @@ BREAKERS: Final = "comms.breakers"
 KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
 CONTROL: Final = "comms.control"
+MODES: Final = "comms.modes"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 LEDGER: Final = {"transactional": "comms.ledger.transactional", "promotional": "comms.ledger.promotional"}
@@ -55,6 +56,7 @@ class Key(StrEnum):
     WORKER = "worker"
     DISPATCH = "dispatch id"
     SCOPE = "scope"
+    MODE = "`mode`"
     LETTER = "place of a dead letter, or `job`"
 
 
@@ -177,6 +179,8 @@ OWN: Final = (
     Topic(
         name=CONTROL, key=Key.SCOPE, partitions=1, retention_ms=FOREVER, clock=Clock.BROKER, max_bytes=MIB, fixed=True
     ),
+    # Every change of the mode, for as long as an event may be judged by it; a few records in a deployment's life.
+    Topic(name=MODES, key=Key.MODE, partitions=1, retention_ms=FOREVER, clock=Clock.BROKER, fixed=True),
     # The broker's time, so that a worker whose clock is off isn't taken for one that fell silent.
     Topic(
         name=WORKERS,

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from adapters.kafka_admin import BrokerUnavailableError
+from streams import topics
 from streams.app import Worker
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ async def run(worker: Worker) -> int:
         if not await either(asyncio.to_thread(require_topics, worker), stop):
             return OK
         await listen(worker)
-        for ready in (read_orders, recall_keys, recall_breakers):
+        for ready in (read_orders, recall_modes, recall_keys, recall_breakers):
             if not await either(ready(worker), stop):
                 return OK
     except (CannotStartError, BrokerUnavailableError) as error:
@@ -112,6 +113,14 @@ async def read_orders(worker: Worker) -> None:
     await worker.control.reader.read_to_end(remind_every=REMIND_EVERY_S)
 
 
+async def recall_modes(worker: Worker) -> None:
+    """Read since when the fleet is live, and say so if this worker changes it: events are judged by it."""
+    worker.modes.follower.start()
+    while not await worker.modes.follower.caught_up(REMIND_EVERY_S):
+        log.warning("modes_unread", topic=topics.MODES)
+    await worker.modes.memory.record()
+
+
 async def recall_keys(worker: Worker) -> None:
     """Read what is remembered of keys, so that a start during an outage can verify.
 
@@ -133,7 +142,7 @@ async def recall_breakers(worker: Worker) -> None:
 class Running:
     """Tasks that must not end before the worker does, and the one that starts Faust (until the first assignment).
 
-    ``memory``: why the thread that reads the memory of keys has ended; empty while it reads.
+    ``memory``: why a thread that reads the memory of keys or modes has ended; empty while they read.
     """
 
     background: Sequence[asyncio.Future[None]]
@@ -158,11 +167,12 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             *(asyncio.ensure_future(probe.run(trust.gate.apply)) for probe in trust.probe),
             asyncio.ensure_future(worker.probe.run()),
             asyncio.ensure_future(worker.heart.beat()),
+            asyncio.ensure_future(worker.modes.memory.keep()),
             asyncio.ensure_future(worker.oldest.run()),
             asyncio.ensure_future(control.switches.keep(lambda: control.follower.alive)),
         ),
         starting=asyncio.ensure_future(_start(worker)),
-        memory=trust.memory.fault,
+        memory=lambda: trust.memory.fault() or worker.modes.follower.fault(),
     )
     try:
         yield running
@@ -193,6 +203,7 @@ async def _stop(worker: Worker, running: Running) -> None:
     await worker.trust.memory.stop()
     await worker.breaking.memory.stop()
     await worker.control.follower.stop()
+    await worker.modes.follower.stop()
     await asyncio.to_thread(worker.writer.close, 1.0)
     await worker.listener.stop()
     worker.metrics.close()

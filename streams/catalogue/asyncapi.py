@@ -53,6 +53,7 @@ OWN: Final[Mapping[str, Carries]] = {
     topics.BREAKERS: Carries(record="breaker", actions=("send", "receive")),
     topics.REDRIVES: Carries(record="redrive", actions=("send", "receive")),
     topics.KEYS: Carries(record="key", actions=("send", "receive")),
+    topics.MODES: Carries(record="mode", actions=("send", "receive")),
     topics.WORKERS: Carries(record="worker", actions=("send",)),
 }
 """A topic without a row is listed without messages."""

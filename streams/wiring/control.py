@@ -9,6 +9,7 @@ import structlog
 
 from adapters import kafka_config
 from adapters.kafka_confirmed import ConfirmedFollower, Listener
+from adapters.kafka_log import TopicFollower, TopicWriter
 from config import operators
 from config.operators import OperatorRow
 from config.settings import ConfigError, Settings
@@ -16,9 +17,11 @@ from streams import topics
 from streams.control import ControlReader
 from streams.core.control import ControlState
 from streams.core.control_token import Operator, Operators
+from streams.core.flags import EffectiveMode
 from streams.core.keys import KeySetError, parse
 from streams.core.reasons import Stage
 from streams.holds import Holds
+from streams.mode_memory import ModeMemory
 from streams.switches import Switches
 
 log = structlog.get_logger(__name__)
@@ -70,6 +73,23 @@ def new_control(
         fresh_for=settings.control_fresh_for,
         switches=Switches(reader, holds, stages(inbound), fresh_for=settings.control_fresh_for),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modes:
+    """The fleet's mode over time; ``follower`` reads it."""
+
+    memory: ModeMemory
+    follower: TopicFollower
+
+
+def new_modes(
+    settings: Settings, bootstrap: str, writer: TopicWriter, mode: Callable[[], EffectiveMode], *, worker: str
+) -> Modes:
+    """The history of ``mode``, which is this worker's own."""
+    topic = settings.topic_prefix + topics.MODES
+    memory = ModeMemory(writer, mode, topic=topic, worker=worker, build_id=settings.build_id)
+    return Modes(memory=memory, follower=TopicFollower(kafka_config.rdkafka(settings, bootstrap), topic, memory.read))
 
 
 def stages(inbound: Iterable[str]) -> dict[Stage, tuple[str, ...]]:
