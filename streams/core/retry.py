@@ -24,6 +24,8 @@ NOT_BEFORE: Final = "not-before"
 """Header: when it is due, milliseconds since the epoch."""
 ATTEMPTS: Final = "attempts"
 """Header: how many calls had begun."""
+BEFORE: Final = "attempts-before"
+"""Header: how many of them were before its last redrive, which begins with the first tier again."""
 
 
 @dataclass(frozen=True, slots=True)

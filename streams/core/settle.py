@@ -94,8 +94,8 @@ def after_call(turn: Turn, delivery: Delivery, conditions: Conditions, *, draw: 
         case Refused(retryable=False, code=code):
             return _given_up(turn, Standing.FAILED, Reason.PROVIDER_REFUSED, f"refused: {code}", conditions)
         case Refused(code=code, retry_after_s=retry_after_s):
-            now_ms = int(conditions.now_s * 1000)
-            wait = retry.after_failure(turn.attempt, now_ms=now_ms, draw=draw, retry_after_s=retry_after_s, scale=scale)
+            now_ms, before = int(conditions.now_s * 1000), number(turn.record, retry.BEFORE, 0)
+            wait = retry.after_failure(turn.attempt - before, now_ms=now_ms, draw=draw, retry_after_s=retry_after_s, scale=scale)
             if isinstance(wait, retry.GiveUp) or not conditions.flags.retries_enabled:
                 return _given_up(
                     turn, Standing.FAILED, Reason.PROVIDER_GAVE_UP, f"transient failure: {code}", conditions
@@ -176,10 +176,14 @@ def _given_up(turn: Turn, standing: Standing, reason: Reason, detail: str, condi
 
 
 def _letter(turn: Turn, rejected: Rejected, conditions: Conditions) -> Emit:
-    """It says of how many calls it knows, so that of two copies that are redriven only one is begun."""
+    """It says of how many calls it knows, so that of two copies that are redriven only one is begun.
+
+    And so that a redrive is tried as often as the first time.
+    """
     record = _off(turn.record)
-    headers = (*_without(record.headers, retry.ATTEMPTS, *_ORDERS), (retry.ATTEMPTS, str(turn.attempt).encode()))
-    record = replace(record, headers=headers)
+    calls = str(turn.attempt).encode()
+    headers = _without(record.headers, retry.ATTEMPTS, retry.BEFORE, *_ORDERS)
+    record = replace(record, headers=(*headers, (retry.ATTEMPTS, calls), (retry.BEFORE, calls)))
     failed_at_ms = int(conditions.now_s * 1000)
     return dead_letter(record, rejected, Stage.DISPATCH, failed_at_ms=failed_at_ms, attempts=turn.attempt)
 

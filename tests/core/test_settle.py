@@ -168,6 +168,7 @@ def test_what_is_given_up_is_a_dead_letter_with_its_reason(
     assert told(emit) == {
         "traceparent": b"00-1",
         "attempts": str(attempt).encode(),
+        "attempts-before": str(attempt).encode(),
         "dlq.reason": reason.encode(),
         "dlq.stage": Stage.DISPATCH.encode(),
         "dlq.detail": settled.outcome.detail.encode(),
@@ -179,6 +180,18 @@ def test_what_is_given_up_is_a_dead_letter_with_its_reason(
         "dlq.failed-at": str(NOW_MS).encode(),
         "dlq.redrive-count": b"2",
     }
+
+
+def test_what_was_redriven_is_tried_as_often_as_the_first_time() -> None:
+    """An operator who redrives after an outage doesn't have one attempt, but all tiers; the count goes on all the same."""
+    (letter,) = after(turn(attempt=4), FOR_NOW).emits
+    redriven = tuple(each for each in letter.headers if not each[0].startswith("dlq."))
+
+    ends = [after(turn(attempt=attempt, headers=redriven), FOR_NOW).emits[0] for attempt in (5, 6, 7, 8)]
+
+    assert [emit.topic for emit in ends] == [*topics.RETRY[Category.TRANSACTIONAL].values(), topics.DEAD_LETTER]
+    assert [header(emit, "attempts") for emit in ends] == ["5", "6", "7", "8"]
+    assert [header(emit, "attempts-before") for emit in ends] == ["4", "4", "4", "8"]
 
 
 def test_no_address_stands_in_a_dead_letter_beside_the_message_itself() -> None:
