@@ -95,7 +95,9 @@ def after_call(turn: Turn, delivery: Delivery, conditions: Conditions, *, draw: 
             return _given_up(turn, Standing.FAILED, Reason.PROVIDER_REFUSED, f"refused: {code}", conditions)
         case Refused(code=code, retry_after_s=retry_after_s):
             now_ms, before = int(conditions.now_s * 1000), number(turn.record, retry.BEFORE, 0)
-            wait = retry.after_failure(turn.attempt - before, now_ms=now_ms, draw=draw, retry_after_s=retry_after_s, scale=scale)
+            wait = retry.after_failure(
+                turn.attempt - before, now_ms=now_ms, draw=draw, retry_after_s=retry_after_s, scale=scale
+            )
             if isinstance(wait, retry.GiveUp) or not conditions.flags.retries_enabled:
                 return _given_up(
                     turn, Standing.FAILED, Reason.PROVIDER_GAVE_UP, f"transient failure: {code}", conditions

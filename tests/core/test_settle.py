@@ -183,7 +183,7 @@ def test_what_is_given_up_is_a_dead_letter_with_its_reason(
 
 
 def test_what_was_redriven_is_tried_as_often_as_the_first_time() -> None:
-    """An operator who redrives after an outage doesn't have one attempt, but all tiers; the count goes on all the same."""
+    """Who redrives after an outage has all tiers again, not one attempt; the count goes on all the same."""
     (letter,) = after(turn(attempt=4), FOR_NOW).emits
     redriven = tuple(each for each in letter.headers if not each[0].startswith("dlq."))
 
