@@ -65,6 +65,7 @@ def dispatch_consumer(settings: Settings, bootstrap: str, *, group: str) -> dict
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "range",

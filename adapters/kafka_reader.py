@@ -14,6 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from adapters.kafka_admin import BrokerUnavailableError
 
 POLL_S: Final = 0.2
+FAR: Final = 2**63
+"""Beyond every offset."""
 Place = tuple[str, int]
 
 
@@ -80,7 +82,8 @@ class TopicReader:
         return found
 
     def scan(self, topics: Sequence[str], *, since_ms: int, seconds: float) -> Iterator[Message]:
-        """Every record from ``since_ms`` (epoch) to the end as it is when reached; at most ``seconds`` long.
+        """Every record from ``since_ms`` (epoch) to the end, as it was when its first record came; some that came
+        later may be among them. At most ``seconds`` long.
 
         `complete` tells afterwards whether the ends were reached. Raises as `ends` does.
         """
@@ -92,17 +95,28 @@ class TopicReader:
             raise BrokerUnavailableError(f"can't find where to begin: {error.args[0].str()}") from None
         open_places = {(tp.topic, tp.partition) for tp in starts if tp.offset >= 0}
         self._consumer.assign([tp for tp in starts if tp.offset >= 0])
+        ends: dict[Place, int] = {}
         deadline = time.monotonic() + seconds
         while open_places and time.monotonic() < deadline:
             message = self._consumer.poll(POLL_S)
             if message is None:
                 continue
-            fault = message.error()
+            fault, place = message.error(), (message.topic() or "", message.partition() or 0)
             if fault is None:
+                # Where records keep coming no fetch is ever empty, and only an empty one tells of an end.
+                if place not in ends:
+                    ends[place] = self._end_as_fetched(place)
+                if (message.offset() or 0) + 1 >= ends[place]:
+                    open_places.discard(place)
                 yield message
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
-                open_places.discard((message.topic() or "", message.partition() or 0))
+                open_places.discard(place)
         self.complete = not open_places
+
+    def _end_as_fetched(self, place: Place) -> int:
+        """Where a partition ended when its records were fetched; no question to the broker."""
+        _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+        return high if high > 0 else FAR
 
     def pick(self, topic: str, partition: int, offsets: Collection[int]) -> Iterator[Message]:
         """The records at these offsets of one partition, in order; what is gone meanwhile is left out.

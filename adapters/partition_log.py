@@ -14,20 +14,26 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 1000
 POLL_S: Final = 0.2
 TELL_EVERY_S: Final = 5.0
+TELL_EVERY_RECORDS: Final = 100_000
+
+OnRecord = Callable[[bytes | None, bytes | None, int], None]
+"""Gets key, value and append time (milliseconds) of one record."""
 
 
 def read_all(
     config: Mapping[str, Any],
     topic: str,
     partition: int,
-    on_record: Callable[[bytes | None, bytes | None, int], None],
+    on_record: OnRecord,
     stop: Callable[[], bool],
+    *,
+    connect: Callable[[dict[str, Any]], Consumer] = Consumer,
 ) -> None:
-    """Hand over key, value and append time (milliseconds) of every committed record; returns at the end.
+    """Hand over every committed record; returns at the end.
 
     Ends early when ``stop`` says so. Waits while no broker answers.
     """
-    consumer = Consumer(
+    consumer = connect(
         {
             **config,
             "group.id": "comcenter.ledger",  # librdkafka wants one; nothing is ever committed under it
@@ -39,41 +45,48 @@ def read_all(
     )
     try:
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        _to_the_end(consumer, topic, partition, on_record, stop)
+        _to_the_end(consumer, on_record, stop, Progress(topic, partition))
     finally:
         consumer.close()
 
 
-def _to_the_end(
-    consumer: Consumer,
-    topic: str,
-    partition: int,
-    on_record: Callable[[bytes | None, bytes | None, int], None],
-    stop: Callable[[], bool],
-) -> None:
-    begun = told = time.monotonic()
-    count = 0
+class Progress:
+    """Says how far it has come: every `TELL_EVERY_S` or `TELL_EVERY_RECORDS`, whichever is first, and at the end."""
+
+    def __init__(self, topic: str, partition: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log.bind(topic=topic, partition=partition)
+        self._clock = clock
+        self._begun = self._told_at = clock()
+        self._told = self.count = 0
+
+    def look(self) -> None:
+        """Say it if it is time."""
+        if self.count - self._told >= TELL_EVERY_RECORDS or self._clock() - self._told_at >= TELL_EVERY_S:
+            self._told, self._told_at = self.count, self._clock()
+            self._tell("ledger_reading")
+
+    def end(self) -> None:
+        """Say that it is read."""
+        self._tell("ledger_read")
+
+    def _tell(self, event: str) -> None:
+        self._log.info(event, records=self.count, seconds=round(self._clock() - self._begun, 2))
+
+
+def _to_the_end(consumer: Consumer, on_record: OnRecord, stop: Callable[[], bool], progress: Progress) -> None:
     while not stop():
         for message in consumer.consume(BATCH, POLL_S):
             fault = message.error()
             if fault is None:
                 key, value = message.key(), message.value()
                 on_record(_bytes(key), _bytes(value), message.timestamp()[1])
-                count += 1
+                progress.count += 1
             elif fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
-                log.info(
-                    "ledger_read", topic=topic, partition=partition, records=count, seconds=round(_since(begun), 2)
-                )
+                progress.end()
                 return
             elif fault.fatal():
                 raise KafkaException(fault)
-        if _since(told) >= TELL_EVERY_S:
-            told = time.monotonic()
-            log.info("ledger_reading", topic=topic, partition=partition, records=count)
-
-
-def _since(moment: float) -> float:
-    return time.monotonic() - moment
+        progress.look()
 
 
 def _bytes(part: str | bytes | None) -> bytes | None:

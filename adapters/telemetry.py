@@ -38,9 +38,16 @@ METRICS: Final[Mapping[str, Row]] = {
     "comcenter_provider": Row("histogram", "A provider's answer, by channel.", "s"),
     "comcenter_http": Row("histogram", "HTTP requests, by route and status.", "s"),
     "comcenter_control_ignored": Row("counter", "Records of comms.control that were not obeyed, by reason."),
+    "comcenter_risky_calls": Row(
+        "counter", "Calls made again although the one before may have sent the message (on_unknown = resend)."
+    ),
     "comcenter_mode": Row("gauge", "1 for the effective mode."),
     "comcenter_flag": Row("gauge", "1 for a flag that is on."),
     "comcenter_held": Row("gauge", "Held topics, by reason."),
+    "comcenter_waiting": Row("gauge", "Records of this worker's partitions that have not had their turn, by topic."),
+    "comcenter_rate_tokens": Row("gauge", "Calls that may begin now under the cap, by category; absent without a cap."),
+    "comcenter_rate_units": Row("gauge", "This worker's share of the cap, in calls per window; absent without a cap."),
+    "comcenter_backlog_eta_seconds": Row("gauge", "Until what waits has begun, under the cap now; absent while held."),
     # A gauge with its unit in the name: the view below makes a histogram of whatever has seconds as its unit.
     "comcenter_dead_letter_oldest_seconds": Row("gauge", "Until the oldest dead letter is gone; absent without any."),
     "comcenter_gate1_green": Row("gauge", "1 while gate 1 is GREEN."),

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     )
     dispatch_begin_within: Seconds = _row("A call begins so soon after its INTENT, or not at all.", 2.0, "s")
     ledger_timeout: Seconds = _row("The broker's time for one step of a transaction; a few attempts follow.", 20.0, "s")
+    backlog_look_every: Seconds = _row(
+        "How often is counted what waits in dispatch; what was fetched since is known at any time.", 5.0, "s"
+    )
     retry_scale: Share = _row("Retry tiers (30 s, 5 min, 30 min) are so much of their length; tests shorten them.", 1.0)
     heartbeat_every: Seconds = _row("How often a worker says on comms.workers what it does.", 2.0, "s")
     heartbeat_gone_after: Seconds = _row("A worker that is silent for so long counts as gone.", 10.0, "s")

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from adapters import kafka_config
 from adapters.kafka_admin import TopicAdmin
+from adapters.kafka_lag import GroupLag
 from adapters.kafka_log import TopicWriter
 from adapters.kafka_oldest import OldestRecord
 from adapters.kafka_probe import KafkaProbe
@@ -27,11 +28,12 @@ from config.settings import Settings
 from schemas import registry
 from schemas.registry import Registry
 from streams import agents, templates, topics, transport
+from streams.backlog import Backlog
 from streams.breakers import Breakers
 from streams.core import token
 from streams.core.flags import EffectiveMode
 from streams.core.ingest import IngestRules
-from streams.core.messages import Mode
+from streams.core.messages import Category, Mode
 from streams.core.ports import Sender
 from streams.core.render import Renderer
 from streams.core.switches import Setting
@@ -44,6 +46,7 @@ from streams.heartbeat import worker_name
 from streams.holds import Holds
 from streams.intake import Intake
 from streams.ledger import Ledger
+from streams.ledgers import Ledgers
 from streams.modes import conditions_clock, flags_clock, mode_clock, units_clock
 from streams.owner import Owner
 from streams.publisher import Publisher
@@ -56,8 +59,8 @@ from streams.web.server import Site
 from streams.web.server import build as build_site
 from streams.wiring.control import Control, Modes, new_control, new_modes
 from streams.wiring.dead_letters import Breaking, new_breaking, oldest_dead_letter
-from streams.wiring.dispatch import DispatchParts, new_dispatchers
-from streams.wiring.gauges import expose, expose_oldest
+from streams.wiring.dispatch import DispatchParts, new_backlog, new_dispatchers
+from streams.wiring.gauges import expose, expose_backlog, expose_oldest
 from streams.wiring.kafka import App, new_app, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
 
@@ -90,6 +93,7 @@ class Worker:
     trust: Trust
     breaking: Breaking
     oldest: OldestRecord
+    backlog: Backlog
     control: Control
     modes: Modes
     intake: Intake
@@ -154,6 +158,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
             ledger=parts.ledger,
         ),
     )
+    ledgers = Ledgers(dispatchers)
     admin_client = AdminClient(kafka_config.rdkafka(settings, bootstrap))
     probe = KafkaProbe(admin_client, every=settings.kafka_probe_every, timeout=settings.kafka_probe_timeout)
     health = Health(
@@ -161,13 +166,24 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         gate1_green=lambda: gate.state().green,
         publishers_stalled=lambda: any(publisher.stalled() for publisher in publishers),
         cython_stream=getattr(faust.streams, "_CStreamIterator", None) is not None,
+        starting=ledgers.starting,
+        reading=ledgers.reading,
     )
     site = Site(health=health, telemetry=metrics, base_url=settings.app_base_url, latency=Latency())
     admin = topic_admin(settings, bootstrap, admin_client)
     oldest = oldest_dead_letter(settings, bootstrap, admin)
     expose_oldest(metrics, oldest.seconds_left)
     expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
-    pulse = Pulse(mode=mode, gate=gate.state, holds=holds, orders=control.reader)
+    lag = GroupLag(client=admin_client, bootstrap=bootstrap, timeout=settings.kafka_probe_timeout)
+    backlog = new_backlog(settings, dispatchers, lag, holds, control.state)
+    expose_backlog(metrics, backlog)
+    pulse = Pulse(
+        mode=mode,
+        gate=gate.state,
+        holds=holds,
+        orders=control.reader,
+        dispatch=lambda: {each.value: backlog.parts(each) for each in Category},
+    )
     heart = Heart(settings, writer, pulse, name=lambda: name)
     let_go = partial(release_breakers, control, breaking)
     control.reader.on_change.extend([control.switches.apply, let_go, heart.say])
@@ -179,6 +195,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         trust=trust,
         breaking=breaking,
         oldest=oldest,
+        backlog=backlog,
         control=control,
         modes=modes,
         intake=intake,

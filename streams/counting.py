@@ -60,6 +60,11 @@ class Counting:
         """A provider answered, or its deadline ran out."""
         self._metrics.observe("comcenter_provider", seconds, channel=channel)
 
+    def risked(self, message: Message) -> None:
+        """It is called again although the call before may have sent it."""
+        route = message.route
+        self._metrics.count("comcenter_risky_calls", channel=route.channel, category=route.category.value)
+
     def order_ignored(self, reason: str) -> None:
         """A record of ``comms.control`` was not obeyed."""
         self._metrics.count("comcenter_control_ignored", reason=reason)

@@ -32,6 +32,9 @@ class DispatchObserver(Protocol):
     def answered(self, channel: str, seconds: float) -> None:
         """A provider answered, or its deadline ran out."""
 
+    def risked(self, message: Message) -> None:
+        """It is called again, now or as a retry, although the call before may have sent it: its template says so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -119,6 +122,7 @@ class Desk:
         if isinstance(delivery, Unknown) and self._resends(turn.message):
             again = self._settled(turn, Refused(code=f"may have been sent: {delivery.what}", retryable=True))
             if again.outcome is None:  # it comes again; else nobody knows whether the last one was sent
+                self.observer.risked(turn.message)
                 return again
         return self._settled(turn, delivery)
 

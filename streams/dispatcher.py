@@ -8,7 +8,6 @@ partition has one owner at a time. The library's calls block, so they run in one
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from mode import Service
 
@@ -34,7 +33,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 POLL_S: Final = 0.1
 BATCH: Final = 500
-COUNT_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +68,10 @@ class Dispatcher(Service):
         self._paused: set[tuple[str, int]] = set()
         self.owners: dict[int, Owner] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
-        self.unfetched: Mapping[str, int] = {}
-        """Records that stand in each topic behind what was fetched, as last counted."""
-        self._counted_at = 0.0
+        self.reached: dict[tuple[str, int], int] = {}
+        """The offset behind what was fetched, by topic and partition; nothing where nothing was fetched yet."""
+        self.assigned = False
+        """Whether the group has ever said which partitions are ours, be it none."""
         self.turns = 0  # grows while the loop lives, whether or not there is something to read
         self.failed = ""
         self._home: asyncio.AbstractEventLoop
@@ -96,17 +95,10 @@ class Dispatcher(Service):
         finally:
             self._finished.set()
 
-    def waiting(self) -> dict[str, int]:
-        """Records of our partitions that have not had their turn, by topic; those set aside and those in tiers too."""
-        found = dict(self.unfetched)
-        for owner in self.owners.values():
-            for topic, lane in owner.lanes.items():
-                found[topic] = found.get(topic, 0) + len(lane)
-        return found
-
-    def units(self) -> int:
-        """Our partitions' share of the cap, in calls per window."""
-        return sum(owner.units() for owner in self.owners.values())
+    @property
+    def topics(self) -> Sequence[str]:
+        """What it reads, by logical names."""
+        return self._reading.topics
 
     def _hand_out(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -191,27 +183,21 @@ class Dispatcher(Service):
         first = consumer.poll(POLL_S)
         for message in [] if first is None else [first, *consumer.consume(BATCH, 0)]:
             records += self._record(message)
-        if time.monotonic() - self._counted_at > COUNT_EVERY_S:
-            self._counted_at = time.monotonic()
-            self.unfetched = self._count(consumer)
         return records
-
-    def _count(self, consumer: Consumer) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for place in consumer.position(consumer.assignment()):
-            # As the last fetch told: asking the broker for each would keep us from polling for seconds.
-            low, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), cached=True)
-            name = place.topic.removeprefix(self._reading.prefix)
-            begun = place.offset if place.offset >= 0 else max(low, 0)
-            found[name] = found.get(name, 0) + max(end - begun, 0)
-        return found
 
     def _record(self, message: KafkaMessage) -> list[Record]:
         error = message.error()
         if error is None:
-            return [from_kafka(message, prefix=self._reading.prefix)]
+            record = from_kafka(message, prefix=self._reading.prefix)
+            self.reached[record.topic, record.partition] = record.offset + 1
+            return [record]
         if error.fatal():
             raise KafkaException(error)
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the end; the code has no public name
+            # Beyond the last record, where markers of transactions stand behind it.
+            place = ((message.topic() or "").removeprefix(self._reading.prefix), message.partition() or 0)
+            self.reached[place] = message.offset() or 0
+            return []
         log.warning("dispatch_consumer", category=self.name, error=error.name())
         return []
 
@@ -232,6 +218,8 @@ class Dispatcher(Service):
         consumer.pause(partitions)
         self._paused = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
         taken = {tp.partition for tp in partitions}
+        for place in self._paused:
+            self.reached.pop(place, None)
         # Asked here, in the consumer's thread: in the loop the call would wait for a callback that waits for the loop.
         # And an owner commits in the name of the generation that made it one, never of a later one.
         group = consumer.consumer_group_metadata()
@@ -239,6 +227,7 @@ class Dispatcher(Service):
 
     async def _taking_over(self, partitions: set[int], group: object) -> None:
         self._take_over(partitions, group)
+        self.assigned = True
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Settle what is in flight while the partitions are still ours; forget the rest."""

@@ -14,6 +14,10 @@ class Health:
     gate1_green: Callable[[], bool]
     publishers_stalled: Callable[[], bool]
     cython_stream: bool
+    starting: Callable[[], str] = lambda: ""
+    """What dispatch must read before this worker is able to work; empty once it has."""
+    reading: Callable[[], str] = lambda: ""
+    """What is read at present, at a rebalance, too."""
     watchdog: str = field(default="")
     started: bool = field(default=False)
 
@@ -26,8 +30,14 @@ class Health:
         found = {
             "startup": "" if self.started else "not started yet",
             "kafka": "" if self.kafka_reachable() else "no broker answers",
+            "dispatch": self.starting(),
             "publish": "output is not being confirmed" if self.publishers_stalled() else "",
             "progress": self.watchdog,
             "stream": "" if self.cython_stream else "Faust's Cython stream is not in use",
         }
         return {check: fault for check, fault in found.items() if fault}
+
+    def notes(self) -> Mapping[str, str]:
+        """What is worth knowing of a worker that can work: partitions that came lately wait for their ledgers."""
+        reading = "" if self.starting() else self.reading()
+        return {"dispatch": reading} if reading else {}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from config.settings import Settings
 from streams import topics
+from streams.core.backlog import Part
 from streams.core.control import ControlState
-from streams.core.flags import EffectiveMode
+from streams.core.flags import WINDOW_S, EffectiveMode
 from streams.gate import GateState
 from streams.heartbeat import WorkerState, beat, worker_name
 from streams.holds import Holds
 from streams.key_memory import Writer
-from streams.modes import in_force, rate_limit_now
+from streams.modes import in_force, in_window, launched_at_s, rate_limit_now
 
 
 class Orders(Protocol):
@@ -43,6 +44,7 @@ class Pulse:
     gate: Callable[[], GateState]
     holds: Holds
     orders: Orders
+    dispatch: Callable[[], Mapping[str, list[Part]]] = dict
 
 
 class Heart:
@@ -69,6 +71,8 @@ class Heart:
         """What there is to say now."""
         mode, gate, orders = self._pulse.mode(), self._pulse.gate(), self._pulse.orders
         flags = in_force(self._settings, orders.state, self._now())
+        inside = in_window(self._settings, orders.state, self._now())
+        launched_at = launched_at_s(self._settings, orders.state)
         return WorkerState(
             worker=self.name,
             at_ms=int(self._now() * 1000),
@@ -85,6 +89,9 @@ class Heart:
             flags={one.setting.value: one.on for one in flags},
             flags_from={one.setting.value: one.source.value for one in flags},
             rate_limit_per_minute=rate_limit_now(self._settings, orders.state, self._now()),
+            in_window=inside,
+            window_until_ms=int((launched_at + WINDOW_S) * 1000) if inside and launched_at is not None else 0,
+            dispatch=self._pulse.dispatch(),
         )
 
     def say(self) -> None:

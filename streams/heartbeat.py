@@ -13,6 +13,8 @@ from typing import Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from streams.core.backlog import Part
+
 Beat = Callable[[bytes, bytes | None], None]
 """Writes key and value; a value of None says goodbye."""
 
@@ -40,6 +42,12 @@ class WorkerState:
     flags_from: Mapping[str, str] = field(default_factory=dict)
     """Who made each flag what it is: environment, control or window."""
     rate_limit_per_minute: int = 0
+    in_window: bool = False
+    """Whether the guardrails of the 48 hours bind."""
+    window_until_ms: int = 0
+    """Until when; 0 outside, and while no launch is known."""
+    dispatch: Mapping[str, list[Part]] = field(default_factory=dict)
+    """Its partitions, by category."""
 
     def encode(self) -> bytes:
         """As it stands on the topic."""

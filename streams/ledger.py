@@ -58,6 +58,14 @@ class Read:
     at_ms: int
 
 
+Learn = Callable[[Read], None]
+"""Takes one entry that was read, in the ledger's thread."""
+
+
+def learn_nothing(_read: Read) -> None:
+    """For a ledger of which only the transactions are wanted."""
+
+
 class Reader(Protocol):
     """Reads the ledger's partition from the beginning to its end: `adapters.partition_log.read_all`."""
 
@@ -97,13 +105,15 @@ class Ledger:
         """The transactional id: the same for whoever owns the partition, so that the next owner fences the former."""
         return f"{topic}.{partition}"
 
-    async def take(self) -> Sequence[Read]:
-        """Fence the former owner, then read all that it and those before it wrote, then write the mark.
+    async def take(self, learn: Learn = learn_nothing) -> None:
+        """Fence the former owner, then have all ``learn``-ed that it and those before it wrote, then write the mark.
+
+        ``learn`` is called in the ledger's thread, so that the loop goes on however much there is.
 
         Raises:
             FencedError, NotWrittenError: it could not be taken.
         """
-        return await self._thread.run(self._take)
+        await self._thread.run(partial(self._take, learn))
 
     async def write(self, emits: Sequence[Emit], commit: Commit | None = None) -> list[int]:
         """Write all of it in one transaction; returns the append time of each record, by the broker's clock.
@@ -121,16 +131,14 @@ class Ledger:
 
     # From here on: in the thread.
 
-    def _take(self) -> Sequence[Read]:
+    def _take(self, learn: Learn) -> None:
         producer = self._producer = self._new_producer()
         try:
             self._insist(producer.init_transactions)
         except KafkaException as error:
             raise _as_ours(error) from None
-        found: list[Read] = []
-        self._read(lambda key, value, at_ms: _collect(found, key, value, at_ms), lambda: self._closing)
+        self._read(partial(_hand_over, learn), lambda: self._closing)
         self.taken_ms = max(self._write(self._mark, None), default=0) if self._mark else 0
-        return found
 
     def _write(self, emits: Sequence[Emit], commit: Commit | None) -> list[int]:
         for attempt in range(ATTEMPTS):
@@ -211,11 +219,11 @@ def _as_ours(error: KafkaException) -> FencedError | NotWrittenError:
     return NotWrittenError(cause.name())
 
 
-def _collect(found: list[Read], key: bytes | None, value: bytes | None, at_ms: int) -> None:
+def _hand_over(learn: Learn, key: bytes | None, value: bytes | None, at_ms: int) -> None:
     if key is None or value is None:
         return
     entry = read_entry(value)
     if isinstance(entry, str):
         log.error("ledger_entry_unreadable", why=entry)
     else:
-        found.append(Read(key.decode("ascii", "replace"), entry, at_ms))
+        learn(Read(key.decode("ascii", "replace"), entry, at_ms))

@@ -51,7 +51,7 @@ class _Taken:
 class _Batch:
     """Turns that are taken together: calls to be claimed, what is finished without one, what is left for later."""
 
-    calls: list[tuple[_Taken, Turn]] = field(default_factory=list)
+    calls: list[tuple[_Taken, Call]] = field(default_factory=list)
     left: list[tuple[_Taken, Turn]] = field(default_factory=list)
     finished: list[tuple[_Taken, Settled]] = field(default_factory=list)
     identities: set[str] = field(default_factory=set)
@@ -63,8 +63,8 @@ class _Batch:
         """One more turn."""
         self.identities.add(_identity(taken.item))
         match plan:
-            case Call(turn=turn):
-                self.calls.append((taken, turn))
+            case Call():
+                self.calls.append((taken, plan))
             case Finish(settled=settled):
                 self.finished.append((taken, settled))
 
@@ -84,6 +84,9 @@ class Owner:
         self.table: dict[str, Entry] = {}
         self.ready = False
         self.over = False
+        self.recalled = 0
+        """Entries of the ledger that were read so far."""
+        self._recalled_ms = 0
         self.turns = 0  # grows while the loop lives, whether or not there is something to do
         self._heard = (0, desk.monotonic())  # a time of the broker's, and when it was heard
         self._woken = asyncio.Event()
@@ -106,9 +109,9 @@ class Owner:
             NotWrittenError: the broker takes nothing.
         """
         try:
-            self._remember(await self._ledger.take())
-            if self._ledger.taken_ms:  # before the first message: a window by a wrong clock is full for ever, or empty
-                self._ahead_ms = self._ledger.taken_ms - self._desk.now_ms()
+            await self._ledger.take(self._recall)
+            # Before the first message: a window by a wrong clock is full for ever, or empty.
+            self._hear(max(self._recalled_ms, self._ledger.taken_ms))
             self.ready = True
             while not self._stopping:
                 self.turns += 1
@@ -126,10 +129,12 @@ class Owner:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), IDLE_S)
 
-    def _remember(self, reads: Sequence[Read]) -> None:
-        for read in reads:
-            self._learn(read.dispatch_id, read.entry, read.at_ms)
-        self._hear(max((read.at_ms for read in reads), default=0))
+    def _recall(self, read: Read) -> None:
+        """One entry of the past, in the ledger's thread: until `ready` nobody else looks at table and window."""
+        self._learn(read.dispatch_id, read.entry, read.at_ms)
+        self._window.forget(read.at_ms)
+        self._recalled_ms = max(self._recalled_ms, read.at_ms)
+        self.recalled += 1
 
     # Choosing: whose turn it is.
 
@@ -180,9 +185,12 @@ class Owner:
     async def _claim(self, batch: _Batch) -> list[tuple[_Taken, Turn]]:
         """Write the INTENTs, then look again: what may not be called now is left, or finished without a call."""
         written_at = self._desk.monotonic()
-        await self._post([turn.posting(Standing.INTENT) for _, turn in batch.calls])
+        await self._post([call.turn.posting(Standing.INTENT) for _, call in batch.calls])
         begun = []
-        for taken, turn in batch.calls:
+        for taken, call in batch.calls:
+            turn = call.turn
+            if call.risky:
+                self._desk.observer.risked(turn.message)
             late = self._desk.monotonic() - written_at > self._limits.begin_within
             match Leave() if late or self._stopping else self._desk.again(turn):
                 case Call():

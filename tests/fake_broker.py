@@ -14,7 +14,7 @@ from streams import topics
 from streams.core.ledger import Entry, read_entry
 from streams.core.messages import Category, Receipt
 from streams.core.records import Emit, Record
-from streams.ledger import Commit, FencedError, Ledger, Read
+from streams.ledger import Commit, FencedError, Learn, Ledger, Read, learn_nothing
 
 LEDGER = topics.LEDGER[Category.TRANSACTIONAL]
 
@@ -90,11 +90,12 @@ class FakeLedger(Ledger):
         self.after: Hook = _nothing
         self.closed = False
 
-    async def take(self) -> Sequence[Read]:
+    async def take(self, learn: Learn = learn_nothing) -> None:
         self._broker.epoch += 1
         self._epoch = self._broker.epoch
         times = [lying.appended_ms for lying in self._broker.records[LEDGER]]
-        return [Read(each, entry, at_ms) for (each, entry), at_ms in zip(self._broker.entries(), times, strict=True)]
+        for (each, entry), at_ms in zip(self._broker.entries(), times, strict=True):
+            learn(Read(each, entry, at_ms))
 
     async def write(self, emits: Sequence[Emit], commit: Commit | None = None) -> list[int]:
         await self.before(emits)

@@ -165,7 +165,11 @@ class FakeDispatchObserver:
     """Remembers what the office told it."""
 
     seen: list[tuple[Message | None, Receipt | Rejected]] = field(default_factory=list)
+    risks: list[Message] = field(default_factory=list)
     calls: list[tuple[str, float]] = field(default_factory=list)
+
+    def risked(self, message: Message) -> None:
+        self.risks.append(message)
 
     def answered(self, channel: str, seconds: float) -> None:
         self.calls.append((channel, seconds))
@@ -202,7 +206,11 @@ class FakeHealth:
 
     dependencies: bool = True
     found: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
     bug: Exception | None = None
+
+    def notes(self) -> Mapping[str, str]:
+        return self.told
 
     def dependencies_ok(self) -> bool:
         if self.bug is not None:

@@ -6,20 +6,17 @@ import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final
 
 import typer
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from adapters import kafka_config
 from adapters.kafka_admin import BrokerUnavailableError
 from adapters.kafka_reader import TopicReader
-from streams import heartbeat, topics
 from streams.cli.context import load_settings, require_bootstrap
 from streams.cli.exits import Exit, fail
-from streams.heartbeat import Fleet, LastBeat, WorkerState
-
-READ_S: Final = 30.0
+from streams.heartbeat import Fleet, WorkerState
+from streams.letterbox import NotReadError
+from streams.status.reading import read_workers
 
 
 def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object on standard output.")) -> None:
@@ -30,33 +27,14 @@ def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object
     settings = load_settings()
     reader = TopicReader(kafka_config.rdkafka(settings, require_bootstrap(settings)))
     try:
-        since_ms = int((time.time() - max(settings.heartbeat_forgotten_after, settings.heartbeat_gone_after)) * 1000)
-        records = reader.scan([settings.topic_prefix + topics.WORKERS], since_ms=since_ms, seconds=READ_S)
-        last = {_bytes(record.key()) or b"": _beat(record) for record in records}
-    except BrokerUnavailableError as error:
+        heard = read_workers(reader, settings, int(time.time() * 1000)).fleet
+    except (BrokerUnavailableError, NotReadError) as error:
         fail(str(error), Exit.CANNOT_LOAD)
     finally:
         reader.close()
-    if not reader.complete:
-        fail(f"{topics.WORKERS} could not be read to its end within {READ_S:g} s", Exit.CANNOT_LOAD)
-    heard = heartbeat.fleet(
-        last,
-        now_ms=int(time.time() * 1000),
-        gone_after_ms=int(settings.heartbeat_gone_after * 1000),
-        forgotten_after_ms=int(settings.heartbeat_forgotten_after * 1000),
-    )
     print(json.dumps(as_json(heard)) if json_output else "\n".join(lines(heard)))
     if not heard.gate1_green:
         raise typer.Exit(Exit.FINDINGS)
-
-
-def _beat(record: Message) -> LastBeat:
-    kind, at_ms = record.timestamp()
-    return LastBeat(value=_bytes(record.value()), appended_ms=at_ms if kind == TIMESTAMP_LOG_APPEND_TIME else None)
-
-
-def _bytes(part: str | bytes | None) -> bytes | None:
-    return part.encode() if isinstance(part, str) else part
 
 
 def as_json(heard: Fleet) -> dict[str, object]:

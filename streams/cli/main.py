@@ -19,6 +19,7 @@ from streams.cli import (
     hold_commands,
     run_command,
     schema_command,
+    status_command,
     topics_command,
 )
 
@@ -34,6 +35,7 @@ app.command("demo")(demo_command.demo)
 app.add_typer(event_command.app, name="event")
 app.command("explain")(explain_command.explain)
 app.command("gate")(gate_command.gate)
+app.command("status")(status_command.status)
 app.add_typer(flags_command.app, name="flags")
 app.command("pause")(hold_commands.pause)
 app.command("resume")(hold_commands.resume)

@@ -67,9 +67,13 @@ class Window:
         """How many may begin now, given the share at this moment."""
         return max(self._share(units, now_ms) - self._in_window(now_ms), 0)
 
-    def _in_window(self, now_ms: int) -> int:
+    def forget(self, now_ms: int) -> None:
+        """Let go of what has passed: a ledger holds 30 days, and a minute of it counts."""
         while self._spent and self._spent[0][0] <= now_ms - self.span_ms:
             self._returned.discard(self._spent.popleft())
+
+    def _in_window(self, now_ms: int) -> int:
+        self.forget(now_ms)
         return len(self._spent) - len(self._returned)
 
     def _share(self, units: int, now_ms: int) -> int:

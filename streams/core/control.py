@@ -124,6 +124,10 @@ class ControlState:
         switches = self._on(Setting.DISABLE_SEND, now_ms)
         return next((one for one in switches if not one.scope.in_place and one.scope.covers(route)), None)
 
+    def sets_aside(self, now_ms: int) -> bool:
+        """Whether any narrow kill switch stands, so that what was set aside may have to stay."""
+        return any(not order.scope.in_place for order in self._on(Setting.DISABLE_SEND, now_ms))
+
     def stops(self, stage: Stage, now_ms: int) -> tuple[Order, ...]:
         """Every order that stops reading of a stage in place: pauses, and for dispatch the wide kill switches."""
         scopes = (ALL, stage_scope(stage))

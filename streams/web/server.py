@@ -35,6 +35,9 @@ class Health(Protocol):
     def faults(self) -> Mapping[str, str]:
         """Why this worker can't work, by check; empty when it can. Held or RED is able to work."""
 
+    def notes(self) -> Mapping[str, str]:
+        """What is worth knowing although it can work."""
+
 
 class Telemetry(Protocol):
     """Where durations go and where ``/metrics`` comes from."""
@@ -68,8 +71,8 @@ def build(site: Site) -> web.Application:
         return _json({"status": "ok"})
 
     async def readyz(_request: web.Request) -> web.Response:
-        faults = dict(site.health.faults())
-        return _json({"ready": not faults, "faults": faults}, status=503 if faults else 200)
+        faults, notes = dict(site.health.faults()), dict(site.health.notes())
+        return _json({"ready": not faults, "faults": faults, "notes": notes}, status=503 if faults else 200)
 
     async def metrics(_request: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}

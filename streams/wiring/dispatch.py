@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -13,7 +14,9 @@ from confluent_kafka import Consumer, Producer
 from adapters import kafka_config, partition_log
 from config.settings import Settings
 from streams import topics
+from streams.backlog import Backlog, Look, Watch
 from streams.core.cap import Window
+from streams.core.control import ControlState
 from streams.core.dispatch import Conditions
 from streams.core.messages import Category
 from streams.core.ports import Sender
@@ -21,6 +24,7 @@ from streams.core.records import Emit
 from streams.core.templates import Templates
 from streams.desk import Desk, DispatchObserver
 from streams.dispatcher import Dispatcher, Reading
+from streams.holds import Holds
 from streams.ledger import Ledger
 from streams.owner import Limits, Owner
 from streams.wiring.kafka import group_of
@@ -49,7 +53,7 @@ def new_dispatchers(settings: Settings, bootstrap: str, parts: DispatchParts) ->
 
 def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts: DispatchParts) -> Dispatcher:
     """One category's, with a group of its own."""
-    group = group_of(settings, f"dispatch.{category}")
+    group = dispatch_group(settings, category)
     config = kafka_config.dispatch_consumer(settings, bootstrap, group=group)
     desk = Desk(
         category=category,
@@ -72,6 +76,35 @@ def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts
     return Dispatcher(lambda: Consumer(config), owner, reading, name=category.value)
 
 
+def new_backlog(
+    settings: Settings,
+    dispatchers: Sequence[Dispatcher],
+    admin: Look,
+    holds: Holds,
+    control: Callable[[], ControlState],
+) -> Backlog:
+    """What counts what waits for them."""
+    watch = Watch(
+        groups={category: dispatch_group(settings, category) for category in Category},
+        prefix=settings.topic_prefix,
+        every=settings.backlog_look_every,
+        span_s=span_s(settings),
+        stopped=lambda category: holds.holds(topics.DISPATCH[category]),
+        aside_flows=lambda: not control().sets_aside(int(time.time() * 1000)),
+    )
+    return Backlog(dispatchers, admin, watch)
+
+
+def dispatch_group(settings: Settings, category: Category) -> str:
+    """The group that reads a category."""
+    return group_of(settings, f"dispatch.{category}")
+
+
+def span_s(settings: Settings) -> float:
+    """The cap's window, with the time that a call may take to begin."""
+    return settings.rate_window + settings.dispatch_begin_within
+
+
 def read_topics(category: Category) -> tuple[str, ...]:
     """In the order in which an owner looks at them: what has waited longest first."""
     return (*topics.RETRY[category].values(), topics.HELD[category], topics.DISPATCH[category])
@@ -82,7 +115,7 @@ def new_owner(settings: Settings, bootstrap: str, desk: Desk, parts: DispatchPar
     return parts.owner(
         desk,
         new_ledger(settings, bootstrap, desk.category, partition, parts.ledger),
-        Window(span_ms=int((settings.rate_window + settings.dispatch_begin_within) * 1000)),
+        Window(span_ms=int(span_s(settings) * 1000)),
         Limits(calls=settings.dispatch_concurrency, begin_within=settings.dispatch_begin_within),
         topics=read_topics(desk.category),
         partition=partition,

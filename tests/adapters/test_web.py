@@ -158,14 +158,21 @@ def test_healthz_answers_whatever_the_worker_lacks() -> None:
 def test_readyz_is_503_with_the_faults_while_the_worker_cannot_work() -> None:
     answer = get(House(FakeHealth(found={"kafka": "no broker answers"})), "/readyz")
     assert answer.status == 503
-    assert answer.json() == {"ready": False, "faults": {"kafka": "no broker answers"}}
+    assert answer.json() == {"ready": False, "faults": {"kafka": "no broker answers"}, "notes": {}}
     assert_hardened(answer.headers)
 
 
 def test_readyz_is_200_while_gate_1_is_red() -> None:
     """Held or RED is able to work."""
     answer = get(House(FakeHealth(dependencies=False)), "/readyz")
-    assert (answer.status, answer.json()) == (200, {"ready": True, "faults": {}})
+    assert (answer.status, answer.json()) == (200, {"ready": True, "faults": {}, "notes": {}})
+
+
+def test_readyz_tells_what_is_worth_knowing_and_stays_200() -> None:
+    """A ledger that is read at a rebalance: other partitions go on."""
+    answer = get(House(FakeHealth(told={"dispatch": "ledger of transactional[1] is being read: 7 entries"})), "/readyz")
+    assert answer.status == 200
+    assert answer.json()["notes"] == {"dispatch": "ledger of transactional[1] is being read: 7 entries"}
 
 
 def test_metrics_are_what_telemetry_says() -> None:

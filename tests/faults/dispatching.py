@@ -66,23 +66,16 @@ class SettlesFirst(Owner):
 class ResendsUnknown(Owner):
     """Planted for 4: a call whose end nobody saw counts as one that never began."""
 
-    def _remember(self, reads: Sequence[Read]) -> None:
-        unsent = Standing.RELEASED
-        super()._remember(
-            [
-                replace(read, entry=replace(read.entry, standing=unsent))
-                if read.entry.standing is Standing.INTENT
-                else read
-                for read in reads
-            ]
-        )
+    def _recall(self, read: Read) -> None:
+        unsent = replace(read, entry=replace(read.entry, standing=Standing.RELEASED))
+        super()._recall(unsent if read.entry.standing is Standing.INTENT else read)
 
 
 class ForgetsTheCap(Owner):
     """Planted for 7: whoever takes a partition doesn't count what those before it have begun."""
 
-    def _remember(self, reads: Sequence[Read]) -> None:
-        self.table.update({read.dispatch_id: read.entry for read in reads})
+    def _recall(self, read: Read) -> None:
+        self.table[read.dispatch_id] = read.entry
 
 
 class Stalls(Ledger):

@@ -19,6 +19,7 @@ from schemas import registry
 from streams import topics
 from streams.cli.gate_command import as_json, lines
 from streams.control import ControlReader
+from streams.core.backlog import Part
 from streams.core.flags import EffectiveMode
 from streams.core.messages import Mode
 from streams.gate import GATE_RED, GateState
@@ -187,6 +188,9 @@ def test_the_json_holds_what_each_worker_said() -> None:
     }
 
 
+PART = Part(partition=2, ready=True, waiting=7, aside=1, room=0, units=3)
+
+
 class Pen:
     """A writer that remembers."""
 
@@ -210,6 +214,7 @@ def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
             gate=lambda: GateState(green=False, why="key set: refused", since_ms=5),
             holds=holds,
             orders=ControlReader({}),
+            dispatch=lambda: {"transactional": [PART]},
         ),
         now=lambda: float(NOW_S),
     )
@@ -235,6 +240,8 @@ def test_a_heart_says_what_is_true_now_and_goodbye_at_the_end() -> None:
         gate1_why="key set: refused",
         gate1_since_ms=5,
         holds={topics.REDRIVE: [f"{GATE_RED}: a record waits for a key, since {SINCE}", f"paused, since {SINCE}"]},
+        in_window=True,
+        dispatch={"transactional": [PART]},
     )
 
 
@@ -300,3 +307,13 @@ def test_who_was_not_heard_by_the_broker_is_silent_whatever_its_clock_says() -> 
     late = LastBeat(value=state("one").encode(), appended_ms=NOW_MS - GONE_AFTER_MS - 1)
     old = LastBeat(value=state("two").encode(), appended_ms=NOW_MS - FORGOTTEN_MS - 1)
     assert fleet_of({b"one": late, b"two": old}) == Fleet(workers=(), silent=("one",))
+
+
+def test_what_earlier_and_later_builds_say_is_read_by_each_other() -> None:
+    """A worker of before the partitions were told says none; what a later one adds to them is left aside."""
+    full = orjson.loads(state(dispatch={"transactional": [PART]}).encode())
+    earlier = {name: value for name, value in full.items() if name not in ("dispatch", "in_window", "window_until_ms")}
+    assert decode(orjson.dumps(earlier)) == state()
+    full["dispatch"]["transactional"][0]["added"] = 1
+    assert decode(orjson.dumps(full)) == state(dispatch={"transactional": [PART]})
+    assert not list(SCHEMA.violations(full))

@@ -91,9 +91,10 @@ def found(*records: tuple[bytes | None, bytes | None, int]) -> Any:
 def taken(producer: FakeTransactions, read: Any = None) -> tuple[Ledger, list[Read]]:
     """A ledger whose partition was taken, and what it found."""
     ledger = Ledger(lambda: cast("Producer", producer), read or found(), prefix="blue.", timeout=1.0)
-    reads = run(ledger.take())
+    reads: list[Read] = []
+    run(ledger.take(reads.append))
     producer.steps.clear()
-    return ledger, list(reads)
+    return ledger, reads
 
 
 def run(what: Coroutine[Any, Any, Any]) -> Any:

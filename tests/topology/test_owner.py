@@ -183,3 +183,20 @@ def test_a_new_owner_does_not_wait_for_what_is_long_past_once_a_message_comes(sk
         assert len(at.sender.calls) == 4
 
     play(scenario, floor)
+
+
+def test_a_new_owner_knows_the_brokers_time_from_its_own_mark() -> None:
+    """A backlog from before an outage doesn't wait for what was spent long ago: the mark says how late it is."""
+    floor = Floor(units=3)
+    floor.queue(*mails(6))
+
+    async def scenario(at: Floor) -> None:
+        await one_shift(at)
+        at.clock.now += 1000.0
+        second = at.start()
+        second.ledger.taken_ms = int(at.clock.now * 1000)
+        await second.rest()
+        assert len(at.sender.calls) == 6
+        await second.end()
+
+    play(scenario, floor)

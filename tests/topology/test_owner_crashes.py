@@ -106,6 +106,7 @@ def test_what_rather_comes_twice_is_called_again_after_a_crash() -> None:
     assert len(floor.sender.calls) == 2
     assert floor.broker.standings(ID) == ["INTENT", "INTENT", "SENT"]
     assert [receipt.attempt for receipt in floor.broker.receipts()] == [2]
+    assert floor.observer.risks == [mail()], "the second call is counted as a known risk, and not the first"
 
 
 def test_what_may_have_been_sent_does_not_end_as_expired() -> None:
@@ -225,6 +226,7 @@ def test_what_rather_comes_twice_is_tried_again_and_says_in_the_end_that_nobody_
 
     play(scenario, floor)
     assert len(floor.sender.calls) == 4
+    assert floor.observer.risks == [mail()] * 3, "each call but the first"
     (letter,) = floor.broker.letters()
     assert dict(letter.headers)["dlq.reason"] == Reason.OUTCOME_UNKNOWN.encode()
     assert floor.broker.standings(ID)[-1] == "UNKNOWN"
