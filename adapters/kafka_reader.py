@@ -82,10 +82,10 @@ class TopicReader:
         return found
 
     def scan(self, topics: Sequence[str], *, since_ms: int, seconds: float) -> Iterator[Message]:
-        """Every record from ``since_ms`` (epoch) to the end, as it was when its first record came; some that came
-        later may be among them. At most ``seconds`` long.
+        """Every record from ``since_ms`` (epoch) to the end, at most ``seconds`` long.
 
-        `complete` tells afterwards whether the ends were reached. Raises as `ends` does.
+        The end is as it was when the first record came; some that came later may be among them. `complete`
+        tells afterwards whether the ends were reached. Raises as `ends` does.
         """
         self.complete = False
         try:

@@ -11,12 +11,12 @@ from typing import Protocol
 from streams import topics
 from streams.core import retry, settle
 from streams.core.dispatch import Conditions, SetAside, gate
-from streams.core.ledger import Entry, judge
+from streams.core.ledger import SHARE_KEY, Entry, Share, judge
 from streams.core.messages import Category, Message, Receipt
 from streams.core.plan import Finish, Leave, Plan, after_claim, copy_of, plan
 from streams.core.ports import Delivery, Refused, Sender, Unknown
 from streams.core.reasons import Rejected, Stage
-from streams.core.records import Record, number
+from streams.core.records import Emit, Record, number
 from streams.core.settle import Settled, Turn
 from streams.core.templates import OnUnknown, Template
 from streams.lanes import Item
@@ -103,6 +103,11 @@ class Desk:
             return after_claim(turn, verdict, conditions, current=self._current(turn.message))
         except Exception as error:  # noqa: BLE001 - as above: it must not end the worker with an INTENT open
             return Finish(settle.unreadable(turn.record, bug(error, Stage.DISPATCH, turn.record), conditions))
+
+    def share(self, units: int, partition: int) -> Emit:
+        """The ledger's record of a partition's share of the cap."""
+        ledger = topics.LEDGER[self.category]
+        return Emit(topic=ledger, key=SHARE_KEY, value=Share(units).encode(), partition=partition)
 
     async def send(self, message: Message) -> Delivery:
         """Call the provider. A bug in a sender is an outcome that nobody knows."""

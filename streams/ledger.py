@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.blocking import BlockingThread
-from streams.core.ledger import Entry, read_entry
+from streams.core.ledger import SHARE_KEY, Entry, Share, read_entry, read_share
 from streams.core.records import Emit
 
 log = structlog.get_logger(__name__)
@@ -51,10 +51,11 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One entry as it stands on the topic. ``at_ms``: when the broker appended it."""
+    """One record as it stands on the topic. ``at_ms``: when the broker appended it."""
 
-    dispatch_id: str
-    entry: Entry
+    key: str
+    """The dispatch id; of a share, its own key."""
+    entry: Entry | Share
     at_ms: int
 
 
@@ -74,13 +75,7 @@ class Reader(Protocol):
 
 
 class Ledger:
-    """One partition's. All calls of the library block, so they run in a thread of their own.
-
-    ``mark``: what is written when it is taken, so that `taken_ms` is known.
-    """
-
-    taken_ms = 0
-    """When it was taken, in milliseconds by the broker's clock; 0 without a mark."""
+    """One partition's. All calls of the library block, so they run in a thread of their own."""
 
     def __init__(
         self,
@@ -89,12 +84,10 @@ class Ledger:
         *,
         prefix: str,
         timeout: float,
-        mark: Sequence[Emit] = (),
     ) -> None:
         self._new_producer = producer
         self._read = read
         self._prefix = prefix
-        self._mark = mark
         self._timeout = timeout
         self._thread = BlockingThread("ledger")
         self._producer: Producer | None = None
@@ -106,7 +99,7 @@ class Ledger:
         return f"{topic}.{partition}"
 
     async def take(self, learn: Learn = learn_nothing) -> None:
-        """Fence the former owner, then have all ``learn``-ed that it and those before it wrote, then write the mark.
+        """Fence the former owner, then have all ``learn``-ed that it and those before it wrote.
 
         ``learn`` is called in the ledger's thread, so that the loop goes on however much there is.
 
@@ -137,8 +130,7 @@ class Ledger:
             self._insist(producer.init_transactions)
         except KafkaException as error:
             raise _as_ours(error) from None
-        self._read(partial(_hand_over, learn), lambda: self._closing)
-        self.taken_ms = max(self._write(self._mark, None), default=0) if self._mark else 0
+        self._read(partial(hand_over, learn), lambda: self._closing)
 
     def _write(self, emits: Sequence[Emit], commit: Commit | None) -> list[int]:
         for attempt in range(ATTEMPTS):
@@ -219,10 +211,11 @@ def _as_ours(error: KafkaException) -> FencedError | NotWrittenError:
     return NotWrittenError(cause.name())
 
 
-def _hand_over(learn: Learn, key: bytes | None, value: bytes | None, at_ms: int) -> None:
+def hand_over(learn: Learn, key: bytes | None, value: bytes | None, at_ms: int) -> None:
+    """Have one record learned; tombstones, and what can't be read, are left out."""
     if key is None or value is None:
         return
-    entry = read_entry(value)
+    entry = read_share(value) if key == SHARE_KEY else read_entry(value)
     if isinstance(entry, str):
         log.error("ledger_entry_unreadable", why=entry)
     else:

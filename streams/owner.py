@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from streams.core.cap import Window
-from streams.core.ledger import SPENDS, Entry, Standing
+from streams.core.ledger import SPENDS, Entry, Share, Standing
 from streams.core.messages import Message
 from streams.core.plan import Call, Finish, Leave, Plan
 from streams.core.settle import Posting, Settled, Turn
@@ -87,6 +87,7 @@ class Owner:
         self.recalled = 0
         """Entries of the ledger that were read so far."""
         self._recalled_ms = 0
+        self._told_units = -1
         self.turns = 0  # grows while the loop lives, whether or not there is something to do
         self._heard = (0, desk.monotonic())  # a time of the broker's, and when it was heard
         self._woken = asyncio.Event()
@@ -110,11 +111,13 @@ class Owner:
         """
         try:
             await self._ledger.take(self._recall)
-            # Before the first message: a window by a wrong clock is full for ever, or empty.
-            self._hear(max(self._recalled_ms, self._ledger.taken_ms))
+            self._hear(self._recalled_ms)
+            # Before the first message, too, since the time comes with it that the window goes by.
+            await self._tell_share()
             self.ready = True
             while not self._stopping:
                 self.turns += 1
+                await self._tell_share()
                 batch = self._choose()
                 if len(batch):
                     await self._turn(batch, commit)
@@ -124,6 +127,15 @@ class Owner:
             self.ready, self.over = False, True
             await self._ledger.close()
 
+    async def _tell_share(self) -> None:
+        """Write the share of the cap when it has changed, and when the partition is taken."""
+        units = self.units()
+        if units != self._told_units:
+            (at_ms,) = await self._ledger.write([self._desk.share(units, self.partition)])
+            self._heard = (at_ms, self._desk.monotonic())
+            self._window.share(units, at_ms)
+            self._told_units = units
+
     async def _idle(self) -> None:
         self._woken.clear()
         with contextlib.suppress(TimeoutError):
@@ -131,7 +143,10 @@ class Owner:
 
     def _recall(self, read: Read) -> None:
         """One entry of the past, in the ledger's thread: until `ready` nobody else looks at table and window."""
-        self._learn(read.dispatch_id, read.entry, read.at_ms)
+        if isinstance(read.entry, Share):
+            self._window.share(read.entry.units, read.at_ms)
+        else:
+            self._learn(read.key, read.entry, read.at_ms)
         self._window.forget(read.at_ms)
         self._recalled_ms = max(self._recalled_ms, read.at_ms)
         self.recalled += 1

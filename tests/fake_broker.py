@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from streams import topics
-from streams.core.ledger import Entry, read_entry
+from streams.core.ledger import SHARE_KEY, Entry, Share
 from streams.core.messages import Category, Receipt
 from streams.core.records import Emit, Record
-from streams.ledger import Commit, FencedError, Learn, Ledger, Read, learn_nothing
+from streams.ledger import Commit, FencedError, Learn, Ledger, Read, hand_over, learn_nothing
 
 LEDGER = topics.LEDGER[Category.TRANSACTIONAL]
 
@@ -52,12 +52,19 @@ class FakeBroker:
         return at_ms
 
     def entries(self) -> list[tuple[str, Entry]]:
-        """The ledger, in order."""
-        found = []
+        """The ledger's entries, in order."""
+        return [(read.key, read.entry) for read in self.reads() if isinstance(read.entry, Entry)]
+
+    def shares(self) -> list[int]:
+        """The shares of the cap that were told, in order."""
+        return [read.entry.units for read in self.reads() if isinstance(read.entry, Share)]
+
+    def reads(self) -> list[Read]:
+        """The ledger as whoever takes it reads it."""
+        found: list[Read] = []
         for lying in self.records[LEDGER]:
-            entry = read_entry(lying.value or b"")
-            assert isinstance(entry, Entry)
-            found.append(((lying.key or b"").decode(), entry))
+            hand_over(found.append, lying.key, lying.value, lying.appended_ms)
+        assert len(found) == len(self.records[LEDGER]), "something on the ledger can't be read"
         return found
 
     def standings(self, dispatch_id: str) -> list[str]:
@@ -81,7 +88,10 @@ async def _nothing(_emits: Sequence[Emit]) -> None:
 
 
 class FakeLedger(Ledger):
-    """`streams.ledger.Ledger` on a `FakeBroker`. ``before`` and ``after`` run round each transaction, and may raise."""
+    """`streams.ledger.Ledger` on a `FakeBroker`. ``before`` and ``after`` run round each transaction, and may raise.
+
+    A share of the cap is none of those that are counted.
+    """
 
     def __init__(self, broker: FakeBroker) -> None:
         self._broker = broker
@@ -93,20 +103,24 @@ class FakeLedger(Ledger):
     async def take(self, learn: Learn = learn_nothing) -> None:
         self._broker.epoch += 1
         self._epoch = self._broker.epoch
-        times = [lying.appended_ms for lying in self._broker.records[LEDGER]]
-        for (each, entry), at_ms in zip(self._broker.entries(), times, strict=True):
-            learn(Read(each, entry, at_ms))
+        for read in self._broker.reads():
+            learn(read)
 
     async def write(self, emits: Sequence[Emit], commit: Commit | None = None) -> list[int]:
+        if emits and all(emit.key == SHARE_KEY for emit in emits):
+            return self._append(emits)
         await self.before(emits)
-        if self._epoch != self._broker.epoch:
-            raise FencedError("_FENCED")
-        times = [self._broker.append(emit) for emit in emits]
+        times = self._append(emits)
         self._broker.transactions.append(list(emits))
         for place in commit.offsets if commit is not None else ():
             self._broker.committed[place.topic] = place.offset
         await self.after(emits)
         return times
+
+    def _append(self, emits: Sequence[Emit]) -> list[int]:
+        if self._epoch != self._broker.epoch:
+            raise FencedError("_FENCED")
+        return [self._broker.append(emit) for emit in emits]
 
     async def close(self) -> None:
         self.closed = True

@@ -63,6 +63,11 @@ class Window:
                 self._returned.add(spent)
                 return
 
+    def share(self, units: int, at_ms: int) -> None:
+        """The share is this from then on, whoever has the partition; told in the order in which it was."""
+        if not self._shares or self._shares[-1][1] != units:
+            self._shares.append((at_ms, units))
+
     def room(self, units: int, now_ms: int) -> int:
         """How many may begin now, given the share at this moment."""
         return max(self._share(units, now_ms) - self._in_window(now_ms), 0)
@@ -78,8 +83,7 @@ class Window:
 
     def _share(self, units: int, now_ms: int) -> int:
         """A share that shrinks does so at once; one that grows waits until what others spent of it has passed."""
-        if not self._shares or self._shares[-1][1] != units:
-            self._shares.append((now_ms, units))
+        self.share(units, now_ms)
         while len(self._shares) > 1 and self._shares[1][0] <= now_ms - self.span_ms:
             self._shares.popleft()
         return min(share for _, share in self._shares)

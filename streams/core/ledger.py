@@ -88,6 +88,30 @@ class Entry:
         )
 
 
+SHARE_KEY: Final = b"share"
+"""A key that no message has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The partition's share of the cap from here on: whoever takes it next knows that it grew, and waits a window."""
+
+    units: int
+
+    def encode(self) -> bytes:
+        """As it stands on the ledger, under `SHARE_KEY`."""
+        return orjson.dumps({"units": self.units})
+
+
+def read_share(value: bytes) -> Share | str:
+    """A share as read, or why it is none."""
+    try:
+        units = json_object(value).get("units")
+    except EncodingError as error:
+        return str(error)
+    return Share(units) if _is_count(units) else "not a share"
+
+
 def read_entry(value: bytes) -> Entry | str:
     """An entry as read, or why it is none."""
     try:

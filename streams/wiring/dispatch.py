@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
-from typing import Final
 
 from confluent_kafka import Consumer, Producer
 
@@ -20,7 +19,6 @@ from streams.core.control import ControlState
 from streams.core.dispatch import Conditions
 from streams.core.messages import Category
 from streams.core.ports import Sender
-from streams.core.records import Emit
 from streams.core.templates import Templates
 from streams.desk import Desk, DispatchObserver
 from streams.dispatcher import Dispatcher, Reading
@@ -28,8 +26,6 @@ from streams.holds import Holds
 from streams.ledger import Ledger
 from streams.owner import Limits, Owner
 from streams.wiring.kafka import group_of
-
-TAKEN: Final = b"taken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +129,4 @@ def new_ledger(settings: Settings, bootstrap: str, category: Category, partition
         read,
         prefix=settings.topic_prefix,
         timeout=settings.ledger_timeout,
-        # A tombstone of a key that no message has. Its append time is the broker's, by which the cap goes.
-        mark=(Emit(topic=topics.LEDGER[category], key=TAKEN, value=None, partition=partition),),
     )

@@ -108,6 +108,16 @@ def test_a_share_that_shrinks_does_so_at_once_and_one_that_grows_waits_for_a_win
     assert [window.room(9, now) for now in (10 + SPAN_MS, 19 + SPAN_MS, 20 + SPAN_MS)] == [2, 2, 9]
 
 
+def test_a_share_that_grew_while_nobody_had_the_partition_waits_all_the_same() -> None:
+    """What others spent of it, by the last word of the owner before, has to pass first."""
+    window = Window(SPAN_MS)
+    window.share(2, 0)
+
+    assert window.room(5, SPAN_MS * 10) == 2
+    assert window.room(5, SPAN_MS * 11 - 1) == 2
+    assert window.room(5, SPAN_MS * 11) == 5
+
+
 def test_a_share_that_grows_step_by_step_waits_for_each_step() -> None:
     window = Window(SPAN_MS)
     for now, units in ((0, 1), (1000, 2), (2000, 3)):

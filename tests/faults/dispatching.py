@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from streams import topics
 from streams.app import Parts, Worker
-from streams.core.ledger import Standing
+from streams.core.ledger import Entry, Standing
 from streams.core.ports import Delivered
 from streams.core.records import Emit
 from streams.ledger import Commit, Ledger, Read
@@ -67,15 +67,17 @@ class ResendsUnknown(Owner):
     """Planted for 4: a call whose end nobody saw counts as one that never began."""
 
     def _recall(self, read: Read) -> None:
-        unsent = replace(read, entry=replace(read.entry, standing=Standing.RELEASED))
-        super()._recall(unsent if read.entry.standing is Standing.INTENT else read)
+        if isinstance(read.entry, Entry) and read.entry.standing is Standing.INTENT:
+            read = replace(read, entry=replace(read.entry, standing=Standing.RELEASED))
+        super()._recall(read)
 
 
 class ForgetsTheCap(Owner):
     """Planted for 7: whoever takes a partition doesn't count what those before it have begun."""
 
     def _recall(self, read: Read) -> None:
-        self.table[read.dispatch_id] = read.entry
+        if isinstance(read.entry, Entry):
+            self.table[read.key] = read.entry
 
 
 class Stalls(Ledger):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
 import pytest
 
+from schemas import registry
 from streams import topics
 from streams.core.dispatch import Hold
 from streams.core.messages import Mode, State
 from streams.core.reasons import Reason, Suppression
 from streams.core.records import Emit
 from tests.fake_broker import LEDGER
-from tests.shift import CALLS, DISPATCH, Floor, mail, mails, one_shift, play
+from tests.shift import CALLS, DISPATCH, SPAN_MS, Floor, mail, mails, one_shift, play
+
+SPAN_S = SPAN_MS / 1000
 
 
 def test_a_message_is_claimed_called_and_settled_in_this_order() -> None:
@@ -185,8 +189,8 @@ def test_a_new_owner_does_not_wait_for_what_is_long_past_once_a_message_comes(sk
     play(scenario, floor)
 
 
-def test_a_new_owner_knows_the_brokers_time_from_its_own_mark() -> None:
-    """A backlog from before an outage doesn't wait for what was spent long ago: the mark says how late it is."""
+def test_a_new_owner_knows_the_brokers_time_from_the_share_that_it_writes() -> None:
+    """A backlog from before an outage doesn't wait for what was spent long ago: its first record tells the time."""
     floor = Floor(units=3)
     floor.queue(*mails(6))
 
@@ -194,9 +198,54 @@ def test_a_new_owner_knows_the_brokers_time_from_its_own_mark() -> None:
         await one_shift(at)
         at.clock.now += 1000.0
         second = at.start()
-        second.ledger.taken_ms = int(at.clock.now * 1000)
         await second.rest()
         assert len(at.sender.calls) == 6
         await second.end()
 
     play(scenario, floor)
+
+
+def test_a_share_that_grew_at_a_restart_waits_until_what_others_spent_of_it_has_passed() -> None:
+    """A restart with other settings must not have two partitions spend the same unit in one window."""
+    floor = Floor(units=2)
+    floor.queue(*mails(8))
+
+    async def scenario(at: Floor) -> None:
+        await one_shift(at)
+        at.clock.now += SPAN_S * 3
+        at.units = 5
+        second = at.start()
+        await second.rest()
+        assert len(at.sender.calls) == 4, "no more than the share that was written last"
+        at.clock.now += SPAN_S
+        await second.rest()
+        assert len(at.sender.calls) == 8
+        await second.end()
+        assert at.broker.shares() == [2, 5]
+
+    play(scenario, floor)
+
+
+def test_a_share_that_changes_while_the_owner_works_is_written_once() -> None:
+    """Whoever takes the partition next has to know it."""
+    floor = Floor(units=2)
+
+    async def scenario(at: Floor) -> None:
+        shift = at.start()
+        await shift.rest()
+        at.units = 1
+        await shift.rest()
+        at.queue(mail(1))
+        await shift.rest()
+        await shift.end()
+
+    play(scenario, floor)
+    assert floor.broker.shares() == [2, 1]
+
+
+def test_the_record_of_a_share_is_valid_under_the_ledgers_schema() -> None:
+    """It stands on the ledger, beside the entries."""
+    floor = Floor(units=2)
+    play(one_shift, floor)
+    (value,) = [lying.value for lying in floor.broker.records[LEDGER]]
+    assert list(registry.load().records["ledger"].violations(orjson.loads(value or b""))) == []
