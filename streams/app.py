@@ -46,6 +46,7 @@ from streams.ledger import Ledger
 from streams.modes import conditions_clock, flags_clock, mode_clock, units_clock
 from streams.owner import Owner
 from streams.publisher import Publisher
+from streams.retention_watch import RetentionWatch
 from streams.samples import agents_samples, dispatcher_samples
 from streams.topology import Topology, build_topology
 from streams.watchdog import Watchdogs
@@ -56,9 +57,10 @@ from streams.web.server import build as build_site
 from streams.wiring.control import Control, new_control
 from streams.wiring.dead_letters import Breaking, new_breaking, oldest_dead_letter
 from streams.wiring.dispatch import DispatchParts, new_dispatchers
-from streams.wiring.gauges import expose, expose_oldest
+from streams.wiring.gauges import expose, expose_oldest, expose_waiting
 from streams.wiring.kafka import App, new_app, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
+from streams.wiring.waiting import on_duty, open_waiting, retention_watch
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +91,7 @@ class Worker:
     trust: Trust
     breaking: Breaking
     oldest: OldestRecord
+    retention: RetentionWatch
     control: Control
     intake: Intake
     heart: Heart
@@ -162,8 +165,13 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     admin = topic_admin(settings, bootstrap, admin_client)
     oldest = oldest_dead_letter(settings, bootstrap, admin)
     expose_oldest(metrics, oldest.seconds_left)
+    waiting = open_waiting(settings, bootstrap, topics.inbound_of(table), admin)
     expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
     heart = Heart(settings, writer, Pulse(mode=mode, gate=gate.state, holds=holds, orders=control.reader))
+    retention = retention_watch(
+        settings, waiting, writer, holds, on_duty=partial(on_duty, dispatchers), worker=heart.name
+    )
+    expose_waiting(metrics, retention.seconds_left)
     let_go = partial(release_breakers, control, breaking)
     control.reader.on_change.extend([control.switches.apply, let_go, heart.say])
     return Worker(
@@ -174,6 +182,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         trust=trust,
         breaking=breaking,
         oldest=oldest,
+        retention=retention,
         control=control,
         intake=intake,
         heart=heart,

@@ -37,6 +37,7 @@ BREAKERS: Final = "comms.breakers"
 KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
 CONTROL: Final = "comms.control"
+INCIDENTS: Final = "comms.incidents"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 LEDGER: Final = {"transactional": "comms.ledger.transactional", "promotional": "comms.ledger.promotional"}
@@ -55,6 +56,7 @@ class Key(StrEnum):
     WORKER = "worker"
     DISPATCH = "dispatch id"
     SCOPE = "scope"
+    INCIDENT = "incident id"
     LETTER = "place of a dead letter, or `job`"
 
 
@@ -187,6 +189,8 @@ OWN: Final = (
         cleanup="compact",
         segment_ms=HOUR_MS,
     ),
+    # What somebody must look at: read by people and by those who would tell of the same thing again.
+    Topic(name=INCIDENTS, key=Key.INCIDENT, partitions=1, retention_ms=90 * DAY_MS, clock=Clock.BROKER),
 )
 
 

@@ -159,6 +159,7 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             asyncio.ensure_future(worker.probe.run()),
             asyncio.ensure_future(worker.heart.beat()),
             asyncio.ensure_future(worker.oldest.run()),
+            asyncio.ensure_future(worker.retention.run()),
             asyncio.ensure_future(control.switches.keep(lambda: control.follower.alive)),
         ),
         starting=asyncio.ensure_future(_start(worker)),

@@ -54,6 +54,7 @@ OWN: Final[Mapping[str, Carries]] = {
     topics.REDRIVES: Carries(record="redrive", actions=("send", "receive")),
     topics.KEYS: Carries(record="key", actions=("send", "receive")),
     topics.WORKERS: Carries(record="worker", actions=("send",)),
+    topics.INCIDENTS: Carries(record="incident", actions=("send",)),
 }
 """A topic without a row is listed without messages."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from adapters.telemetry import Metrics
 from streams.core.flags import EffectiveMode, Flags
@@ -37,3 +37,11 @@ def expose(
 def expose_oldest(metrics: Metrics, seconds_left: Callable[[], Iterable[float]]) -> None:
     """Nothing is shown while there is no dead letter: no number would be true."""
     metrics.gauge("comcenter_dead_letter_oldest_seconds", lambda: [(seconds, {}) for seconds in seconds_left()])
+
+
+def expose_waiting(metrics: Metrics, seconds_left: Callable[[], Mapping[str, float]]) -> None:
+    """Nothing is shown of a topic in which nothing waits."""
+    metrics.gauge(
+        "comcenter_held_retention_seconds",
+        lambda: [(float(seconds), {"topic": topic}) for topic, seconds in seconds_left().items()],
+    )
