@@ -65,9 +65,16 @@ def of_topic(one: Oldest, at_ms: int) -> dict[str, Any]:
 
 def topic_line(one: Oldest, at_ms: int) -> str:
     """The same for a person."""
-    seconds = one.seconds_left(at_ms)
-    rest = "kept for ever" if seconds is None else f"kept for {left(seconds)} more ({one.used(at_ms):.0%} used)"
-    return f"{one.topic}: {one.records} records wait at most, the oldest since {moment(one.at_ms)}, {rest}"
+    return (
+        f"{one.topic}: {one.records} records wait at most, the oldest since {moment(one.at_ms)}, "
+        f"{_kept(one.seconds_left(at_ms))} ({one.used(at_ms):.0%} of its time is over)"
+    )
+
+
+def _kept(seconds: int | None) -> str:
+    if seconds is None:
+        return "kept for ever"
+    return f"kept for {left(seconds)} more" if seconds else "gone any time now"
 
 
 def lines(flight: Flight) -> list[str]:
@@ -99,7 +106,7 @@ def _times(flight: Flight) -> list[str]:
         found.append(f"  under the cap ({_cap(flight)}): {_drain(flight)}")
     if flight.gone is not None:
         at_ms, topic = flight.gone
-        found.append(f"  {topic} keeps the oldest for {left(max(at_ms - flight.at_ms, 0) // 1000)} more")
+        found.append(f"  the oldest, in {topic}, is {_kept(max(at_ms - flight.at_ms, 0) // 1000)}")
     return found
 
 
