@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from adapters.kafka_admin import BrokerUnavailableError
 from adapters.kafka_reader import Place
+
+MOVED: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+AGAIN_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,22 @@ def backlog(config: Mapping[str, Any], group: str, topics: Sequence[str], *, tim
         begun = {(each.topic, each.partition): each.offset for each in consumer.committed(places, timeout=timeout)}
         spans = {}
         for place, offset in begun.items():
-            low, end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=timeout)
+            low, end = _standing(consumer, place, timeout)
             spans[place] = Span(max(offset, low), end)
     return {place: span for place, span in spans.items() if span.records > 0}
+
+
+def _standing(consumer: Consumer, place: Place, timeout: float) -> tuple[int, int]:
+    """First offset and end. A partition that has just got another leader is asked again, by what is known then."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(*place), timeout=timeout)
+        except KafkaException as error:
+            if error.args[0].code() not in MOVED or time.monotonic() > deadline:
+                raise
+        time.sleep(AGAIN_S)
+        consumer.list_topics(place[0], timeout=timeout)
 
 
 @contextmanager
