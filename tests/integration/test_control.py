@@ -185,7 +185,9 @@ def test_an_order_without_a_worker_is_written_and_says_so(centre: Centre) -> Non
     told = json.loads(given.stdout)
     assert told["workers"] == {"applied": [], "behind": [], "silent": [], "others": [], "complete": False}
     assert [one["setting"] for one in told["standing"]] == ["DISABLE_SEND"]
-    assert comcenter(centre, "resume", *WHY).stdout.splitlines()[1] == "written, but no worker is running"
+    resumed = comcenter(centre, "resume", *WHY).stdout.splitlines()
+    assert resumed[0] == "preflight: 0 messages of all wait"
+    assert resumed[2] == "written, but no worker is running"
 
 
 def test_a_worker_with_other_operators_is_named(centre: Centre) -> None:
