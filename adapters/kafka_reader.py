@@ -61,10 +61,19 @@ class TopicReader:
             BrokerUnavailableError: no answer, a topic is missing, or it took longer than ``seconds``.
         """
         try:
-            open_places = set(self._places(topics))
+            places = self._places(topics)
         except KafkaException as error:
             raise BrokerUnavailableError(f"can't find the first records: {error.args[0].str()}") from None
-        self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in open_places])
+        return self.heads(dict.fromkeys(places, OFFSET_BEGINNING), seconds=seconds)
+
+    def heads(self, starts: Mapping[Place, int], *, seconds: float) -> dict[Place, Message]:
+        """The first record from each start on; nothing where none stands there.
+
+        Raises:
+            BrokerUnavailableError: it took longer than ``seconds``.
+        """
+        open_places = set(starts)
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
         found: dict[Place, Message] = {}
         deadline = time.monotonic() + seconds
         while open_places and time.monotonic() < deadline:
@@ -93,8 +102,16 @@ class TopicReader:
             starts = self._consumer.offsets_for_times(places, timeout=self._timeout)
         except KafkaException as error:
             raise BrokerUnavailableError(f"can't find where to begin: {error.args[0].str()}") from None
-        open_places = {(tp.topic, tp.partition) for tp in starts if tp.offset >= 0}
-        self._consumer.assign([tp for tp in starts if tp.offset >= 0])
+        yield from self.rest({(tp.topic, tp.partition): tp.offset for tp in starts if tp.offset >= 0}, seconds=seconds)
+
+    def rest(self, starts: Mapping[Place, int], *, seconds: float) -> Iterator[Message]:
+        """Every record from these offsets to the end as it is when reached; at most ``seconds`` long.
+
+        `complete` tells afterwards whether the ends were reached.
+        """
+        self.complete = False
+        open_places = set(starts)
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
         ends: dict[Place, int] = {}
         deadline = time.monotonic() + seconds
         while open_places and time.monotonic() < deadline:

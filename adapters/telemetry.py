@@ -50,6 +50,7 @@ METRICS: Final[Mapping[str, Row]] = {
     "comcenter_backlog_eta_seconds": Row("gauge", "Until what waits has begun, under the cap now; absent while held."),
     # A gauge with its unit in the name: the view below makes a histogram of whatever has seconds as its unit.
     "comcenter_dead_letter_oldest_seconds": Row("gauge", "Until the oldest dead letter is gone; absent without any."),
+    "comcenter_held_retention_seconds": Row("gauge", "Until what waits longest in a topic is gone; absent if nothing."),
     "comcenter_gate1_green": Row("gauge", "1 while gate 1 is GREEN."),
     "comcenter_in_flight": Row("gauge", "Records whose outputs aren't all confirmed, by consumer."),
 }

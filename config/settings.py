@@ -146,6 +146,10 @@ class Settings(BaseSettings):
         "How often the oldest dead letter is looked at; what is told of it counts down in between.", 60.0, "s"
     )
 
+    # Holds
+    held_look_every: Seconds = _row("How often it is looked at how long what waits is still kept.", 60.0, "s")
+    held_warn_at: Share = _row("An incident, once so large a share of a topic's retention is over.", 0.8)
+
     # Control
     operators_file: FilePath = _row("Who may order, and with which keys.", HERE / "operators.toml")
     control_signing_key_file: FilePath | None = _row(

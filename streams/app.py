@@ -50,6 +50,7 @@ from streams.ledgers import Ledgers
 from streams.modes import conditions_clock, flags_clock, mode_clock, units_clock
 from streams.owner import Owner
 from streams.publisher import Publisher
+from streams.retention_watch import RetentionWatch
 from streams.samples import agents_samples, dispatcher_samples
 from streams.topology import Topology, build_topology
 from streams.watchdog import Watchdogs
@@ -60,9 +61,10 @@ from streams.web.server import build as build_site
 from streams.wiring.control import Control, Modes, new_control, new_modes
 from streams.wiring.dead_letters import Breaking, new_breaking, oldest_dead_letter
 from streams.wiring.dispatch import DispatchParts, new_backlog, new_dispatchers
-from streams.wiring.gauges import expose, expose_backlog, expose_oldest
+from streams.wiring.gauges import expose, expose_backlog, expose_oldest, expose_waiting
 from streams.wiring.kafka import App, new_app, new_publisher, topic_admin
 from streams.wiring.trust import Trust, TrustParts, new_trust
+from streams.wiring.waiting import on_duty, open_waiting, retention_watch
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +96,7 @@ class Worker:
     breaking: Breaking
     oldest: OldestRecord
     backlog: Backlog
+    retention: RetentionWatch
     control: Control
     modes: Modes
     intake: Intake
@@ -173,6 +176,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     admin = topic_admin(settings, bootstrap, admin_client)
     oldest = oldest_dead_letter(settings, bootstrap, admin)
     expose_oldest(metrics, oldest.seconds_left)
+    waiting = open_waiting(settings, bootstrap, topics.inbound_of(table), admin)
     expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
     lag = GroupLag(client=admin_client, bootstrap=bootstrap, timeout=settings.kafka_probe_timeout)
     backlog = new_backlog(settings, dispatchers, lag, holds, control.state)
@@ -185,6 +189,10 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         dispatch=lambda: {each.value: backlog.parts(each) for each in Category},
     )
     heart = Heart(settings, writer, pulse, name=lambda: name)
+    retention = retention_watch(
+        settings, waiting, writer, holds, on_duty=partial(on_duty, dispatchers), worker=heart.name
+    )
+    expose_waiting(metrics, retention.seconds_left)
     let_go = partial(release_breakers, control, breaking)
     control.reader.on_change.extend([control.switches.apply, let_go, heart.say])
     return Worker(
@@ -196,6 +204,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
         breaking=breaking,
         oldest=oldest,
         backlog=backlog,
+        retention=retention,
         control=control,
         modes=modes,
         intake=intake,

@@ -38,6 +38,7 @@ KEYS: Final = "comms.keys"
 WORKERS: Final = "comms.workers"
 CONTROL: Final = "comms.control"
 MODES: Final = "comms.modes"
+INCIDENTS: Final = "comms.incidents"
 
 DISPATCH: Final = {"transactional": DISPATCH_TRANSACTIONAL, "promotional": DISPATCH_PROMOTIONAL}
 LEDGER: Final = {"transactional": "comms.ledger.transactional", "promotional": "comms.ledger.promotional"}
@@ -57,6 +58,7 @@ class Key(StrEnum):
     DISPATCH = "dispatch id"
     SCOPE = "scope"
     MODE = "`mode`"
+    INCIDENT = "incident id"
     LETTER = "place of a dead letter, or `job`"
 
 
@@ -191,6 +193,8 @@ OWN: Final = (
         cleanup="compact",
         segment_ms=HOUR_MS,
     ),
+    # What somebody must look at: read by people and by those who would tell of the same thing again.
+    Topic(name=INCIDENTS, key=Key.INCIDENT, partitions=1, retention_ms=90 * DAY_MS, clock=Clock.BROKER),
 )
 
 

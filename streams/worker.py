@@ -170,6 +170,7 @@ async def started(worker: Worker) -> AsyncIterator[Running]:
             asyncio.ensure_future(worker.modes.memory.keep()),
             asyncio.ensure_future(worker.oldest.run()),
             asyncio.ensure_future(worker.backlog.run()),
+            asyncio.ensure_future(worker.retention.run()),
             asyncio.ensure_future(control.switches.keep(lambda: control.follower.alive)),
         ),
         starting=asyncio.ensure_future(_start(worker)),

@@ -199,7 +199,7 @@ class Centre:
 
     def event(self, jti: str, event_type: str = "new_match", **changes: Any) -> Outgoing:
         """A signed event of the shipped example."""
-        body = _example(event_type) | changes
+        body = example(event_type) | changes
         claims = signing.claims(body, issuer=ISSUER, service=ISSUER, jti=jti, now_s=int(time()))
         return Outgoing(value=signing.sign(claims, self.key, kid=self.kid).encode(), event_id=f"{ISSUER}/{jti}")
 
@@ -217,7 +217,7 @@ class Centre:
 
     def to(self, recipient: str, jti: str) -> Outgoing:
         """A signed event for this recipient."""
-        made = self.event(jti, recipient={**_example("new_match")["recipient"], "id": recipient})
+        made = self.event(jti, recipient={**example("new_match")["recipient"], "id": recipient})
         return Outgoing(value=made.value, event_id=made.event_id, key=recipient.encode())
 
     @contextmanager
@@ -294,6 +294,7 @@ class Centre:
             consumer.close()
 
 
-def _example(event_type: str) -> dict[str, Any]:
+def example(event_type: str) -> dict[str, Any]:
+    """The shipped example of a type."""
     known = shipped_schemas()
     return known.versions(event_type)[known.latest(event_type)].example()

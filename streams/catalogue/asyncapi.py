@@ -55,6 +55,7 @@ OWN: Final[Mapping[str, Carries]] = {
     topics.KEYS: Carries(record="key", actions=("send", "receive")),
     topics.MODES: Carries(record="mode", actions=("send", "receive")),
     topics.WORKERS: Carries(record="worker", actions=("send",)),
+    topics.INCIDENTS: Carries(record="incident", actions=("send",)),
 }
 """A topic without a row is listed without messages."""
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import typer
 
-from streams.cli.context import parse_hours
+from streams.cli.context import issuers_of, parse_hours
 from streams.cli.control_topic import Desk, open_desk
+from streams.cli.dlq_shared import now_ms
 from streams.cli.exits import Exit, fail
 from streams.cli.giving import JSON, REASON, SCOPE_HELP, give, line, scope_of, shown, time_of
+from streams.cli.kept import held_by, kept
+from streams.cli.preflight_report import of_topic, topic_line
 from streams.core.control import Order
 from streams.core.control_token import Ignored, Wanted
 from streams.core.switches import ROWS, Setting, Value, moment_ms, value_fault
@@ -26,16 +29,21 @@ def flags(context: typer.Context, json_output: bool = JSON) -> None:
     """Show the flags as each worker counts them, who made them so, and the orders that stand.
 
     Without a worker only the orders are known: a flag also depends on the environment in which a worker was started.
+    Beside what holds stands what waits because of it, and how long Kafka still keeps that.
     """
     if context.invoked_subcommand is not None:
         return
-    desk = open_desk()
-    standing = desk.history().state.snapshot(int(time.time() * 1000))
-    workers = desk.live(desk.fleet())
+    desk, at_ms = open_desk(), now_ms()
+    state = desk.history().state
+    standing, workers = state.snapshot(at_ms), desk.live(desk.fleet())
+    held = held_by(state, issuers_of(desk.settings), at_ms).union(*(one.holds for one in workers))
+    waiting = kept(desk.settings, desk.bootstrap, held)
     if json_output:
-        print(json.dumps({"workers": [_counted(one) for one in workers], "standing": [shown(one) for one in standing]}))
+        told = {"workers": [_counted(one) for one in workers], "standing": [shown(one) for one in standing]}
+        print(json.dumps({**told, "waiting": [of_topic(one, at_ms) for one in waiting]}))
         return
-    print("\n".join([*_lines(workers), *_standing(standing), *_nobody(desk)]))
+    waits = ["what is held waits in:", *(f"  {topic_line(one, at_ms)}" for one in waiting)] if waiting else []
+    print("\n".join([*_lines(workers), *_standing(standing), *waits, *_nobody(desk)]))
 
 
 def _counted(state: WorkerState) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from adapters.kafka_admin import BrokerUnavailableError
 from adapters.kafka_reader import TopicReader
 from streams.cli.context import load_settings, require_bootstrap
 from streams.cli.exits import Exit, fail
+from streams.cli.kept import kept
+from streams.cli.preflight_report import of_topic, topic_line
 from streams.heartbeat import Fleet, WorkerState
 from streams.letterbox import NotReadError
 from streams.status.reading import read_workers
@@ -25,14 +27,20 @@ def gate(json_output: bool = typer.Option(False, "--json", help="One JSON object
     The fleet is RED if any worker is. Workers say what they see on comms.workers, every HEARTBEAT_EVERY.
     """
     settings = load_settings()
-    reader = TopicReader(kafka_config.rdkafka(settings, require_bootstrap(settings)))
+    bootstrap = require_bootstrap(settings)
+    reader = TopicReader(kafka_config.rdkafka(settings, bootstrap))
     try:
         heard = read_workers(reader, settings, int(time.time() * 1000)).fleet
     except (BrokerUnavailableError, NotReadError) as error:
         fail(str(error), Exit.CANNOT_LOAD)
     finally:
         reader.close()
-    print(json.dumps(as_json(heard)) if json_output else "\n".join(lines(heard)))
+    held = frozenset[str]().union(*(state.holds for state in heard.workers))
+    waiting, at_ms = kept(settings, bootstrap, held), int(time.time() * 1000)
+    if json_output:
+        print(json.dumps({**as_json(heard), "waiting": [of_topic(one, at_ms) for one in waiting]}))
+    else:
+        print("\n".join([*lines(heard), *(f"  {topic_line(one, at_ms)}" for one in waiting)]))
     if not heard.gate1_green:
         raise typer.Exit(Exit.FINDINGS)
 

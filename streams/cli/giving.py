@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,13 +37,21 @@ def scope_of(text: str, setting: Setting) -> Scope:
     return scope
 
 
-def give(wanted: Sequence[Wanted], *, json_output: bool) -> None:
-    """Give the orders, in this order. Ends with 100 unless each was obeyed and every worker has applied the last."""
-    if not all(is_reason(one.reason) for one in wanted):
-        fail(f"--reason: printable text of 1 to {MAX_REASON} characters", Exit.USAGE)
+Preview = Callable[[Desk], Mapping[str, Any]]
+"""Tells a person what an order would do, and returns what a program is told of it."""
+
+
+def give(wanted: Sequence[Wanted], *, json_output: bool, preview: Preview = lambda _desk: {}, urgent: int = 0) -> None:
+    """Give the orders, in this order. Ends with 100 unless each was obeyed and every worker has applied the last.
+
+    ``preview`` is asked when the first ``urgent`` orders are written and the others not yet: what stops comes first.
+    """
+    require_reason(wanted)
     desk = open_desk()
     signer = signer_of(desk)
-    offsets = desk.write(signer, wanted)  # before anything else is read: somebody is in a hurry
+    offsets = desk.write(signer, wanted[:urgent])
+    told = preview(desk)
+    offsets += desk.write(signer, wanted[urgent:])  # before anything else is read: somebody is in a hurry
     past, hearing = desk.history(), desk.fleet()
     answer = desk.hear(hearing, Written(offset=offsets[-1], end=past.end, obeyed=past.obeyed))
     outcome = Outcome(
@@ -52,9 +60,15 @@ def give(wanted: Sequence[Wanted], *, json_output: bool) -> None:
         standing=past.state.snapshot(int(datetime.now(UTC).timestamp() * 1000)),
         states=[hearing.fleet[name] for name in answer.applied],
     )
-    print(json.dumps(outcome.as_json()) if json_output else "\n".join(outcome.lines(wanted[-1])))
+    print(json.dumps({**told, **outcome.as_json()}) if json_output else "\n".join(outcome.lines(wanted[-1])))
     if not outcome.complete:
         raise typer.Exit(Exit.FINDINGS)
+
+
+def require_reason(wanted: Sequence[Wanted]) -> None:
+    """Each has a reason that can stand in the audit trail, or the end of the command."""
+    if not all(is_reason(one.reason) for one in wanted):
+        fail(f"--reason: printable text of 1 to {MAX_REASON} characters", Exit.USAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

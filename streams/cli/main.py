@@ -10,6 +10,7 @@ import logging
 import typer
 
 from streams.cli import (
+    affected_command,
     demo_command,
     dlq_command,
     event_command,
@@ -42,6 +43,10 @@ app.command("resume")(hold_commands.resume)
 app.command("release")(hold_commands.release)
 app.command("recall")(hold_commands.recall)
 app.add_typer(dlq_command.app, name="dlq")
+template = typer.Typer(help="Templates: who got one.", no_args_is_help=True)
+template.callback()(lambda: None)  # so that one command alone has its name, too
+template.command("affected")(affected_command.affected)
+app.add_typer(template, name="template")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schema_command.app, name="schema")
 

@@ -64,3 +64,11 @@ def _by_category(read: Callable[[Category], float]) -> list[tuple[float, Mapping
 def _capped(units: int) -> float:
     """Without a cap a partition's share is `UNCAPPED`; what was spent of it is far less than half."""
     return math.inf if units > UNCAPPED / 2 else float(units)
+
+
+def expose_waiting(metrics: Metrics, seconds_left: Callable[[], Mapping[str, float]]) -> None:
+    """Nothing is shown of a topic in which nothing waits."""
+    metrics.gauge(
+        "comcenter_held_retention_seconds",
+        lambda: [(float(seconds), {"topic": topic}) for topic, seconds in seconds_left().items()],
+    )

@@ -70,7 +70,7 @@ def test_the_kill_switch_holds_dispatch_until_it_is_released(centre: Centre) -> 
     }
     assert receipts(centre) == {}
 
-    released = comcenter(centre, "release", "all", "--yes", *WHY)
+    released = comcenter(centre, "release", "all", *WHY)
 
     assert released.returncode == 0, released.stderr
     assert "no order holds anything now" in released.stdout
@@ -93,7 +93,7 @@ def test_only_orders_of_listed_operators_are_obeyed_and_once(centre: Centre) -> 
     assert holds(centre) == {topics.RENDER: ["paused"]}
 
     append(centre, thrown)
-    assert comcenter(centre, "release", "all", "--yes", *WHY).returncode == 0
+    assert comcenter(centre, "release", "all", *WHY).returncode == 0
     append(centre, thrown, token(centre, value=False, setting="PAUSE", scope="stage:render"))
     assert comcenter(centre, "pause", "ingest", *WHY).returncode == 0
 
@@ -122,7 +122,7 @@ def test_a_restart_reads_every_order_before_anything_else(centre: Centre) -> Non
     centre.produce([centre.event("early")])
     first = centre.worker().wait_ready()
     eventually(lambda: f"events.{ISSUER}" in holds(centre))
-    assert comcenter(centre, "release", "all", "--yes", *WHY).returncode == 0
+    assert comcenter(centre, "release", "all", *WHY).returncode == 0
     append(centre, thrown)
     first.terminate()
     assert first.exit_code(10) == 0
@@ -173,7 +173,7 @@ def test_a_transaction_that_somebody_left_open_hides_no_order(centre: Centre) ->
     assert (thrown.returncode, thrown.stdout.splitlines()[-1]) == (0, "1 of 1 workers applied")
     assert {reason for reasons in holds(centre).values() for reason in reasons} == {"kill_switch"}
     stranger.abort_transaction(20)
-    assert comcenter(centre, "release", "all", "--yes", *WHY).returncode == 0
+    assert comcenter(centre, "release", "all", *WHY).returncode == 0
     eventually(lambda: holds(centre) == {})
     assert [one.get("ignored") for one in log(centre)] == ["token_malformed", None, None]
 
@@ -185,7 +185,9 @@ def test_an_order_without_a_worker_is_written_and_says_so(centre: Centre) -> Non
     told = json.loads(given.stdout)
     assert told["workers"] == {"applied": [], "behind": [], "silent": [], "others": [], "complete": False}
     assert [one["setting"] for one in told["standing"]] == ["DISABLE_SEND"]
-    assert comcenter(centre, "resume", *WHY).stdout.splitlines()[1] == "written, but no worker is running"
+    resumed = comcenter(centre, "resume", *WHY).stdout.splitlines()
+    assert resumed[0] == "preflight: 0 messages of all wait"
+    assert resumed[2] == "written, but no worker is running"
 
 
 def test_a_worker_with_other_operators_is_named(centre: Centre) -> None:
@@ -207,7 +209,7 @@ def test_a_recall_throws_the_switch_and_then_drops(centre: Centre) -> None:
     workers(centre, 1)
     recalled = comcenter(centre, "recall", "template:new_match@1.0", *WHY)
     assert recalled.returncode == 0, recalled.stderr
-    dropped = comcenter(centre, "release", "template:new_match@1.0", "--drop", "--yes", *WHY)
+    dropped = comcenter(centre, "release", "template:new_match@1.0", "--drop", *WHY)
     assert dropped.returncode == 0, dropped.stderr
     assert [(one["setting"], one["value"], one["scope"]) for one in log(centre)] == [
         (setting, value, "template:new_match@1.0")

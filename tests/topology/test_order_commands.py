@@ -55,8 +55,14 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     ((*THROW, "--reason", "x" * 501), "--reason"),
     ((*THROW, "--expires", "soon", *WHY), "--expires"),
     (("flags", "set", "DROP", "true", "--expires", "1h", *WHY), "can't expire"),
-    (("release", "all", *WHY), "--yes"),
-    (("release", "all", "--drop", "--rerender", "--yes", *WHY), "one of them"),
+    (("release", "all"), "--reason"),
+    (("resume",), "--reason"),
+    (("recall", "all", "--reason", ""), "--reason"),
+    (("release", "all", "--drop", "--rerender", *WHY), "one of them"),
+    (("release", "all", "--seconds", "0", *WHY), "--seconds"),
+    (("template", "affected", "new_match@", "--since", "1h"), "a template is NAME or NAME@VERSION"),
+    (("template", "affected", "new_match", "--since", "soon"), "--since"),
+    (("template", "affected", "new_match"), "--since"),
     (("recall", "stage:ingest", *WHY), "DISABLE_SEND takes"),
     (("pause", "everything", *WHY), "everything"),
     (THROW, "--reason"),
@@ -145,3 +151,16 @@ def test_the_shipped_list_is_empty_and_its_example_is_good(tmp_path: Path) -> No
     inline = example[example.index("[omar]") :]
     (tmp_path / "example.toml").write_text("\n".join(inline), "utf-8")
     assert set(read_operators(config.load(overrides={"operators_file": tmp_path / "example.toml"}))) == {"omar"}
+
+
+def test_a_preflight_alone_needs_no_key_and_no_reason_but_a_broker(environ: dict[str, str]) -> None:
+    environ["CONTROL_SIGNING_KEY_FILE"] = ""
+    done = run(environ, "release", "all", "--dry-run")
+    assert (done.exit_code, done.stdout) == (102, "")
+    assert "CONTROL_SIGNING_KEY_FILE" not in done.stderr
+
+
+def test_who_was_affected_can_not_be_told_without_a_broker(environ: dict[str, str]) -> None:
+    environ["KAFKA_PROBE_TIMEOUT"] = "0.2"
+    done = run(environ, "template", "affected", "new_match@1.1", "--since", "1h")
+    assert (done.exit_code, "can't tell how far" in done.stderr, done.stdout) == (102, True, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams import topics
+from streams.core.dispatch import Hold
 from streams.core.messages import Source
 from streams.core.reasons import Reason, Suppression
 from streams.core.retry import TIERS
@@ -138,6 +139,29 @@ def test_an_order_to_drop_reaches_what_waits_for_a_retry() -> None:
     play(scenario, floor)
     assert len(floor.sender.calls) == 1
     assert [receipt.reason for receipt in floor.broker.receipts()] == [Suppression.RECALLED]
+
+
+def test_a_recall_of_everything_takes_effect_when_the_stop_ends_and_nothing_of_it_goes_out() -> None:
+    """While all dispatch is stopped nothing has a turn, not even one that would end a message."""
+    floor = Floor(stopped=(Hold.KILL_SWITCH,))
+    floor.queue(mail(1), mail(2))
+    floor.queue(mail(3), topic=HELD)
+    floor.clock.now += 1.0
+    floor.orders.dropped["new_match"] = int(floor.clock.now * 1000)
+    floor.clock.now += 1.0
+    floor.queue(mail(4))
+
+    async def scenario(at: Floor) -> None:
+        shift = at.start()
+        await shift.rest()
+        assert (at.broker.entries(), at.broker.receipts(), at.broker.committed) == ([], [], {})
+        at.stopped = ()
+        await shift.rest()
+        await shift.end()
+
+    play(scenario, floor)
+    assert [receipt.reason for receipt in floor.broker.receipts()].count(Suppression.RECALLED) == 3
+    assert [call.route for call in floor.sender.calls] == [mail(4).route], "it was queued after the recall"
 
 
 SOURCE = Source(occurred_at="2026-11-20T09:30:00Z", locale=None, timezone=None, data={})
