@@ -82,8 +82,9 @@ class TopicReader:
         return found
 
     def scan(self, topics: Sequence[str], *, since_ms: int, seconds: float) -> Iterator[Message]:
-        """Every record from ``since_ms`` (epoch) to the end, as it was when its first record came; some that came
-        later may be among them. At most ``seconds`` long.
+        """Every record from ``since_ms`` (epoch) to the end, for at most ``seconds``.
+
+        The end of a partition is where it ended when its first record came; some that came later may be among them.
 
         `complete` tells afterwards whether the ends were reached. Raises as `ends` does.
         """

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
-from confluent_kafka.admin import AdminClient
 
 from adapters import kafka_config
 from adapters.kafka_confirmed import CLIENT
@@ -91,6 +90,7 @@ class StatusReader:
     bootstrap: str
     operators: Operators
     issuers: Mapping[str, str]
+    lag: GroupLag
     committed: TopicReader
     at_once: TopicReader
     left_s: Callable[[], Mapping[str, int]] = dict
@@ -103,7 +103,7 @@ class StatusReader:
             BrokerUnavailableError: no answer, or topics are missing; the message says what to do.
             NotReadError: it took too long.
         """
-        lags = self._lag().look(self._groups())  # first: it says best what is wrong with a broker
+        lags = self.lag.look(self._groups())  # first: it says best what is wrong with a broker
         past = self._history()
         at_ms = int(time.time() * 1000)
         return Facts(
@@ -118,10 +118,6 @@ class StatusReader:
             span_s=span_s(self.settings),
             left_s=self.left_s(),
         )
-
-    def _lag(self) -> GroupLag:
-        client = AdminClient(kafka_config.rdkafka(self.settings, self.bootstrap))
-        return GroupLag(client=client, bootstrap=self.bootstrap, timeout=TIMEOUT_S)
 
     def _groups(self) -> dict[str, list[str]]:
         found = {group_of(self.settings, "ingest"): [*sorted(self.issuers), topics.REDRIVE, topics.RENDER]}
@@ -179,11 +175,14 @@ def status_reader(
     """Open while it is used."""
     config = kafka_config.rdkafka(settings, bootstrap)
     # Orders are read as the workers read them: what somebody else left open must not hide one.
-    at_once = TopicReader({**config, "isolation.level": CLIENT["isolation.level"]}, timeout=TIMEOUT_S)
-    committed = TopicReader(config, timeout=TIMEOUT_S)
+    soon = {**config, "fetch.wait.max.ms": CLIENT["fetch.wait.max.ms"]}  # the end of a topic is told after this long
+    at_once = TopicReader({**soon, "isolation.level": CLIENT["isolation.level"]}, timeout=TIMEOUT_S)
+    committed = TopicReader(soon, timeout=TIMEOUT_S)
+    lag = GroupLag(config, bootstrap, timeout=TIMEOUT_S)
     try:
-        yield StatusReader(settings, bootstrap, operators, issuers, committed, at_once)
+        yield StatusReader(settings, bootstrap, operators, issuers, lag, committed, at_once)
     finally:
+        lag.close()
         at_once.close()
         committed.close()
 
