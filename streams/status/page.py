@@ -17,7 +17,7 @@ NOBODY: Final = "no worker is heard"
 
 def page(report: Report) -> list[str]:
     """The lines of the screen."""
-    found = _shown(f"comcenter at {report.bootstrap}, prefix {report.prefix or '(none)'}, {report.at}", "", "")
+    found = _shown(f"status of {report.bootstrap}, prefix {report.prefix or '(none)'}, at {report.at}", "", "")
     for label, section in SECTIONS.items():
         for index, text in enumerate(section(report)):
             found += _shown(text, label if index == 0 else "", " " * LABEL)
