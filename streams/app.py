@@ -178,7 +178,8 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     expose_oldest(metrics, oldest.seconds_left)
     waiting = open_waiting(settings, bootstrap, topics.inbound_of(table), admin)
     expose(metrics, flags_clock(settings, control.state), mode, gate, holds, publishers)
-    lag = GroupLag(client=admin_client, bootstrap=bootstrap, timeout=settings.kafka_probe_timeout)
+    config = kafka_config.rdkafka(settings, bootstrap)
+    lag = GroupLag(config, bootstrap, timeout=settings.kafka_probe_timeout)
     backlog = new_backlog(settings, dispatchers, lag, holds, control.state)
     expose_backlog(metrics, backlog)
     pulse = Pulse(

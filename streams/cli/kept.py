@@ -11,12 +11,10 @@ from config.settings import Settings
 from streams import topics
 from streams.cli.context import issuers_of
 from streams.core.control import ControlState
-from streams.core.messages import Category
 from streams.core.retention import Oldest
 from streams.core.switches import Setting
 from streams.wiring.control import stages
-from streams.wiring.dispatch import read_topics
-from streams.wiring.waiting import open_waiting
+from streams.wiring.waiting import open_waiting, read_beside
 
 
 def kept(settings: Settings, bootstrap: str, held: Collection[str]) -> tuple[Oldest, ...]:
@@ -24,7 +22,7 @@ def kept(settings: Settings, bootstrap: str, held: Collection[str]) -> tuple[Old
     if not held:
         return ()
     try:
-        return open_waiting(settings, bootstrap, issuers_of(settings)).oldest(_all_read(held))
+        return open_waiting(settings, bootstrap, issuers_of(settings)).oldest(read_beside(held))
     except BrokerUnavailableError as error:
         typer.echo(f"comcenter: how long what waits is kept can't be told: {error}", err=True)
         return ()
@@ -36,9 +34,3 @@ def held_by(state: ControlState, inbound: Iterable[str], now_ms: int) -> frozens
     switches = [one for one in state.standing(Setting.DISABLE_SEND, now_ms) if one.value is True]
     aside = topics.HELD.values() if any(not one.scope.in_place for one in switches) else ()
     return frozenset({topic for names in stopped for topic in names} | set(aside))
-
-
-def _all_read(held: Collection[str]) -> frozenset[str]:
-    """With a dispatch topic all that is read beside it is held."""
-    beside = (read_topics(category) for category in Category if topics.DISPATCH[category] in held)
-    return frozenset(held).union(*beside)

@@ -17,7 +17,7 @@ NOBODY: Final = "no worker is heard"
 
 def page(report: Report) -> list[str]:
     """The lines of the screen."""
-    found = _shown(f"comcenter at {report.bootstrap}, prefix {report.prefix or '(none)'}, {report.at}", "", "")
+    found = _shown(f"status of {report.bootstrap}, prefix {report.prefix or '(none)'}, at {report.at}", "", "")
     for label, section in SECTIONS.items():
         for index, text in enumerate(section(report)):
             found += _shown(text, label if index == 0 else "", " " * LABEL)
@@ -118,7 +118,8 @@ def _cap(report: Report) -> Iterator[str]:
         room = "no cap" if one.units is None else f"{one.room} of {one.units} may begin now"
         aside = f" ({one.aside} of them set aside)" if one.aside else ""
         eta = f"no end in sight: {one.eta_why}" if one.eta_s is None else f"gone in {span(one.eta_s)}"
-        yield f"{one.category}: {one.waiting} wait{aside}, {room}, {eta}"
+        waiting = f"{one.waiting} wait{aside}" if one.waiting else "nothing waits"
+        yield f"{one.category}: {', '.join([waiting, room, *([eta] if one.waiting or one.eta_why else [])])}"
 
 
 def _dead_letters(report: Report) -> Iterator[str]:

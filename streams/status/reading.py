@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
-from confluent_kafka.admin import AdminClient
 
 from adapters import kafka_config
 from adapters.kafka_confirmed import CLIENT
@@ -26,9 +25,11 @@ from streams.core.messages import Category
 from streams.heartbeat import LastBeat, WorkerState
 from streams.letterbox import Letterbox, NotReadError
 from streams.status.facts import Facts, Letters, OpenBreaker, Orders, Workers
+from streams.waiting import Waiting
 from streams.wiring.dead_letters import oldest_dead_letter
 from streams.wiring.dispatch import dispatch_group, read_topics, span_s
 from streams.wiring.kafka import group_of, topic_admin
+from streams.wiring.waiting import open_waiting, seconds_left
 
 READ_S: Final = 30.0
 TIMEOUT_S: Final = 5.0
@@ -85,15 +86,16 @@ class _Counted:
 
 @dataclass(slots=True)
 class StatusReader:
-    """``issuers``: who produces to which inbound topic. ``left_s``: by topic the seconds that what waits is kept."""
+    """``issuers``: who produces to which inbound topic. ``waiting``: of held topics."""
 
     settings: Settings
     bootstrap: str
     operators: Operators
     issuers: Mapping[str, str]
+    lag: GroupLag
     committed: TopicReader
     at_once: TopicReader
-    left_s: Callable[[], Mapping[str, int]] = dict
+    waiting: Waiting
     _counted: _Counted | None = field(default=None, init=False)
 
     def read(self) -> Facts:
@@ -103,25 +105,23 @@ class StatusReader:
             BrokerUnavailableError: no answer, or topics are missing; the message says what to do.
             NotReadError: it took too long.
         """
-        lags = self._lag().look(self._groups())  # first: it says best what is wrong with a broker
+        lags = self.lag.look(self._groups())  # first: it says best what is wrong with a broker
         past = self._history()
         at_ms = int(time.time() * 1000)
+        workers = read_workers(self.committed, self.settings, at_ms)
+        held = frozenset[str]().union(*(state.holds for state in workers.states))
         return Facts(
             at_ms=at_ms,
             bootstrap=self.bootstrap,
             prefix=self.settings.topic_prefix,
-            workers=read_workers(self.committed, self.settings, at_ms),
+            workers=workers,
             orders=self._orders(past, at_ms),
             lags=lags,
             breakers=tuple(self._breakers(past)),
             letters=self._letters(at_ms),
             span_s=span_s(self.settings),
-            left_s=self.left_s(),
+            left_s=seconds_left(self.waiting, held, at_ms),
         )
-
-    def _lag(self) -> GroupLag:
-        client = AdminClient(kafka_config.rdkafka(self.settings, self.bootstrap))
-        return GroupLag(client=client, bootstrap=self.bootstrap, timeout=TIMEOUT_S)
 
     def _groups(self) -> dict[str, list[str]]:
         found = {group_of(self.settings, "ingest"): [*sorted(self.issuers), topics.REDRIVE, topics.RENDER]}
@@ -179,11 +179,15 @@ def status_reader(
     """Open while it is used."""
     config = kafka_config.rdkafka(settings, bootstrap)
     # Orders are read as the workers read them: what somebody else left open must not hide one.
-    at_once = TopicReader({**config, "isolation.level": CLIENT["isolation.level"]}, timeout=TIMEOUT_S)
-    committed = TopicReader(config, timeout=TIMEOUT_S)
+    soon = {**config, "fetch.wait.max.ms": CLIENT["fetch.wait.max.ms"]}  # the end of a topic is told after this long
+    at_once = TopicReader({**soon, "isolation.level": CLIENT["isolation.level"]}, timeout=TIMEOUT_S)
+    committed = TopicReader(soon, timeout=TIMEOUT_S)
+    lag = GroupLag(config, bootstrap, timeout=TIMEOUT_S)
     try:
-        yield StatusReader(settings, bootstrap, operators, issuers, committed, at_once)
+        waiting = open_waiting(settings, bootstrap, issuers)
+        yield StatusReader(settings, bootstrap, operators, issuers, lag, committed, at_once, waiting)
     finally:
+        lag.close()
         at_once.close()
         committed.close()
 

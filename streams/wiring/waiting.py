@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -81,6 +81,27 @@ def on_duty(dispatchers: Iterable[Dispatcher]) -> bool:
 def held_as(name: str) -> str:
     """The topic whose holds count for this one: all that dispatch reads is held by those of its dispatch topic."""
     return next((topics.DISPATCH[category] for category in Category if name in read_topics(category)), name)
+
+
+def read_beside(held: Collection[str]) -> frozenset[str]:
+    """What is held with these topics: all that dispatch reads beside a dispatch topic."""
+    beside = (read_topics(category) for category in Category if topics.DISPATCH[category] in held)
+    return frozenset(held).union(*beside)
+
+
+def seconds_left(waiting: Waiting, held: Collection[str], now_ms: int) -> dict[str, int]:
+    """By held topic, how long what waits under its holds is still kept; nothing where nothing waits.
+
+    Raises:
+        BrokerUnavailableError: no answer.
+    """
+    found: dict[str, int] = {}
+    for one in waiting.oldest(read_beside(held)) if held else ():
+        left = one.seconds_left(now_ms)
+        if left is not None:
+            name = one.topic if one.topic in held else held_as(one.topic)
+            found[name] = min(left, found.get(name, left))
+    return found
 
 
 def read_incidents(waiting: Waiting, topic: str) -> list[bytes | None]:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from streams.core.messages import Category
 from streams.status.page import WIDTH
 from tests.integration.test_end_to_end import comcenter, receipts
 from tests.waiting import eventually
-from tests.world import INBOUND, Centre, WorkerProcess
+from tests.world import INBOUND, Centre, Outgoing, WorkerProcess
 
 pytestmark = [pytest.mark.best_broker, pytest.mark.timeout(180)]
 
@@ -127,3 +128,23 @@ def test_watching_goes_on_until_it_is_interrupted_and_ends_well(centre: Centre) 
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 0
     assert [one["at"] for one in seen] == sorted(one["at"] for one in seen)
+
+
+def test_a_topic_that_is_never_quiet_is_read_to_its_end(centre: Centre) -> None:
+    """As ``comms.workers`` of many workers: no fetch is ever empty."""
+    centre.produce([Outgoing(value=b"x", key=b"one")], topic=topics.WORKERS)
+    over = threading.Event()
+
+    def chatter() -> None:
+        with centre.producer(**{"linger.ms": 0}) as producer:
+            while not over.wait(0.05):
+                producer.produce(centre.prefix + topics.WORKERS, key=b"one", value=b"x")
+                producer.poll(0)
+
+    talking = threading.Thread(target=chatter)
+    talking.start()
+    try:
+        eventually(lambda: len(centre.read(topics.WORKERS, seconds=10)) > 20, what="more of it")
+    finally:
+        over.set()
+        talking.join()
