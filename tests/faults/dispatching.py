@@ -85,6 +85,13 @@ class ForgetsTheCap(Owner):
         self.table.update({read.dispatch_id: read.entry for read in reads})
 
 
+class GoesOn(Owner):
+    """Planted for 17: who is told to end takes the next messages all the same."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
 class Stalls(Ledger):
     """For 6: on SIGUSR1, one transaction stays open for so long that the broker ends it and fences its producer."""
 
@@ -144,5 +151,6 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-settles-first": Parts(senders=lambda _settings: senders(), owner=SettlesFirst),
     "planted-resends-unknown": Parts(senders=lambda _settings: senders(), owner=ResendsUnknown),
     "planted-forgets-the-cap": Parts(senders=lambda _settings: senders(), owner=ForgetsTheCap),
+    "planted-goes-on": Parts(senders=lambda _settings: senders(), owner=GoesOn),
     "planted-unfenced": Parts(senders=lambda _settings: senders(before="begin"), ledger=Unfenced),
 }
