@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Final
 
 import pytest
@@ -44,6 +45,11 @@ def assert_begins_nothing(calls: list[Call], told_at: float) -> float:
 
 def told(how: str, took: float, late: float, found: Fates) -> None:
     print(f"fault 17 ({how}): out after {took:.1f} s, last call begun {late:.2f} s after SIGTERM; {found.line()}")
+
+
+def said_something(worker: WorkerProcess) -> bool:
+    """Its first line: from then on it obeys the signal."""
+    return worker.log.exists() and worker.log.stat().st_size > 0
 
 
 def play_slow(scene: Scene, composition: str) -> None:
@@ -113,7 +119,7 @@ def test_workers_that_are_told_to_end_while_they_begin_leave_in_time_and_park_no
     ends = []
     for turn in range(8):
         guest = scene.worker()
-        guest.process.wait_until(lambda guest=guest: guest.log.stat().st_size > 0, 30)  # Python took over the signal
+        guest.process.wait_until(partial(said_something, guest), 30)
         after = turn * 0.25 + scene.rng.random() * 0.25
         time.sleep(after)
         ends.append((after, leave(guest)[1]))
@@ -145,7 +151,7 @@ def test_calls_that_last_outlive_a_rebalance(scene: Scene) -> None:
 
 
 def test_without_a_broker_a_worker_still_leaves_in_time(scene: Scene, proxy: BlackHoleProxy) -> None:
-    """What could not be written is as after a crash: calls that ran may be parked, nothing else, and nothing is lost."""
+    """What could not be written is as after a crash: calls that ran may be parked, and nothing is lost."""
     events = scene.fill(EVENTS)
     scene.provider.latency_s = 0.3
     worker, early = scene.worker().wait_ready(), scene.worker()
