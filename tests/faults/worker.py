@@ -42,6 +42,8 @@ from tests.world import INBOUND
 
 FAULTY: Final = "x-fault"
 """Records with this header meet a bug in their step."""
+HELD_AS: Final = "a fault"
+"""A reason that only this file knows: orders lift what nobody ordered."""
 LINGER_S: Final = 1.0
 SLOW_S: Final = 0.003
 DELIVERED_AT_ONCE: Final = 2
@@ -215,8 +217,8 @@ class CommitsWhatItRead(transport.Consumer):
 
 def held(built: Worker) -> None:
     """Hold the inbound topic; SIGUSR1 lets it go."""
-    built.holds.hold(INBOUND, "paused")
-    signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, "paused"))
+    built.holds.hold(INBOUND, HELD_AS)
+    signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, HELD_AS))
 
 
 def let_go(built: Worker) -> None:
