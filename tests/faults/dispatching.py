@@ -96,6 +96,14 @@ class FailsOpen(ControlReader):
             await asyncio.wait_for(self._read.wait(), remind_every / 10)
 
 
+class ObeysTwice(ControlReader):
+    """Planted for 14: an order is obeyed whenever it comes."""
+
+    def take(self, entry: Entry) -> None:
+        self._seen.clear()
+        super().take(entry)
+
+
 class TellsOfSettled(Owner):
     """For 5: outcomes and offsets are written, in one transaction."""
 
@@ -210,6 +218,7 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-looks-once": Parts(senders=lambda _settings: senders(), ledger=TellsOfClaim, owner=LooksOnce),
     "planted-reads-seldom": Parts(senders=lambda _settings: senders(), orders=ReadsSeldom),
     "planted-fails-open": Parts(senders=lambda _settings: senders(), orders=FailsOpen),
+    "planted-obeys-twice": Parts(senders=lambda _settings: senders(), orders=ObeysTwice),
     "planted-goes-on": Parts(senders=lambda _settings: senders(), owner=GoesOn),
     "planted-unfenced": Parts(senders=lambda _settings: senders(before="begin"), ledger=Unfenced),
 }

@@ -11,6 +11,7 @@ import tests.faults.clock  # noqa: F401 - before anything that binds the time
 
 import asyncio
 import itertools
+import os
 import signal
 import sys
 import time
@@ -45,6 +46,8 @@ FAULTY: Final = "x-fault"
 HELD_AS: Final = "a fault"
 """A reason that only this file knows: orders lift what nobody ordered."""
 LINGER_S: Final = 1.0
+ORDERS_AT: Final = "FAULT_ORDERS_AT"
+"""Where the topic of orders is read, instead of at the brokers."""
 SLOW_S: Final = 0.003
 DELIVERED_AT_ONCE: Final = 2
 ROOMY: Final = 1_000_000
@@ -268,6 +271,8 @@ async def run(name: str) -> int:
     """Build that composition and run it as the product would."""
     settings = config.load(for_worker=True)
     built = build(settings, settings.kafka_bootstrap or "", COMPOSITIONS[name])
+    if ORDERS_AT in os.environ:
+        built.control.follower._config["bootstrap.servers"] = os.environ[ORDERS_AT]
     if name in PREPARATIONS:
         PREPARATIONS[name](built)
     try:
