@@ -17,7 +17,7 @@ from tests.faults.worker import ORDERS_AT
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.fault(14), pytest.mark.timeout(300)]
-EVENTS: Final = 2000
+EVENTS: Final = 1200
 LATENCY_S: Final = 0.03
 HOLE_S: Final = 4.0
 LONG: Final = {"KAFKA_SESSION_TIMEOUT": "20", "DISPATCH_MAX_POLL_INTERVAL": "20"}

@@ -22,7 +22,7 @@ from tests.waiting import eventually
 from tests.world import Centre, WorkerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.fault(14), pytest.mark.timeout(300)]
-EVENTS: Final = 2000
+EVENTS: Final = 1200
 LATENCY_S: Final = 0.03
 FACTOR: Final = 100
 LATER_S: Final = 16 * 60 / FACTOR
@@ -62,7 +62,9 @@ def play(scene: Scene, composition: str) -> None:
     centre, calls = scene.centre, scene.provider.calls
     events = scene.fill(EVENTS)
     scene.provider.latency_s = LATENCY_S
-    a, b = (scene.worker(composition, name).wait_ready() for name in ("a", "b"))
+    a, b = [scene.worker(composition, name) for name in ("a", "b")]
+    for worker in (a, b):
+        worker.wait_ready()
     throw, release = token(centre, jti="throw-1"), token(centre, jti="release-1", value=False)
     append(centre, throw, release)
     all_dispatch(scene)
