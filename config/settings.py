@@ -97,8 +97,12 @@ class Settings(BaseSettings):
     publish_timeout: Seconds = _row("The broker's time to confirm a record; then the process ends with 1.", 120.0, "s")
     publish_stall_after: Seconds = _row("An unconfirmed record older than this turns /readyz to 503.", 5.0, "s")
     publish_refused_for: Seconds = _row("A refused topic is tried again for so long; then the process ends.", 30.0, "s")
-    drain_timeout: Seconds = _row("Time for outputs in flight when partitions are taken away.", 4.0, "s")
-    shutdown_timeout: Seconds = _row("Time from SIGTERM to the end; must stay below the platform's own.", 6.5, "s")
+    drain_timeout: Seconds = _row("Time for agents' outputs in flight when partitions are taken away.", 4.0, "s")
+    shutdown_timeout: Seconds = _row(
+        "Time from SIGTERM to the end, below the platform's own (10 s where nobody says). Calls have 2.5 s less.",
+        8.5,
+        "s",
+    )
     watchdog_after: Seconds = _row("Records waiting and no progress for so long ends the process.", 60.0, "s")
 
     # Trust
@@ -197,6 +201,11 @@ class Settings(BaseSettings):
         if value is not None and not _is_server(value.get_secret_value()):
             raise ValueError("must be smtp://[user:password@]host:port or smtps://…")
         return value
+
+    @property
+    def slowest_call(self) -> float:
+        """The longest deadline, in seconds, of a call to a provider."""
+        return self.smtp_timeout
 
     @property
     def production(self) -> bool:

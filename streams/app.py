@@ -30,6 +30,7 @@ from schemas.registry import Registry
 from streams import agents, templates, topics, transport
 from streams.backlog import Backlog
 from streams.breakers import Breakers
+from streams.control import ControlReader
 from streams.core import token
 from streams.core.flags import EffectiveMode
 from streams.core.ingest import IngestRules
@@ -82,6 +83,7 @@ class Parts:
     owner: type[Owner] = Owner
     ledger: type[Ledger] = Ledger
     breakers: type[Breakers] = Breakers
+    orders: type[ControlReader] = ControlReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ def build(settings: Settings, bootstrap: str, parts: Parts | None = None) -> Wor
     trust = new_trust(settings, bootstrap, rows, writer, trust_parts)
     counting = Counting(metrics)
     table = topics.table(row.service for row in rows)
-    control = new_control(settings, bootstrap, topics.inbound_of(table), holds, counting.order_ignored)
+    control = new_control(settings, bootstrap, topics.inbound_of(table), holds, counting.order_ignored, parts.orders)
     mode = mode_clock(settings, control.state)
     name = worker_name()
     modes = new_modes(settings, bootstrap, writer, mode, worker=name)

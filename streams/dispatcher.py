@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -19,11 +18,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from mode import Service
 
+from streams.blocking import BlockingThread
 from streams.core.messages import Message, UnreadableError
 from streams.core.reasons import Reason, Rejected
 from streams.core.records import Record
 from streams.inbound import from_kafka
 from streams.lanes import Item
+from streams.leaving import SETTLE_S, Leaving
 from streams.ledger import Commit, FencedError
 from streams.owner import Owner
 from streams.transport import FAUST_LOG
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 POLL_S: Final = 0.1
 BATCH: Final = 500
+LEAVE_S: Final = 1.0
+"""Time to leave the group; where no broker answers, it finds out by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,10 @@ class Reading:
 
     topics: Sequence[str]
     prefix: str
-    drain_timeout: float
+    at_revoke: float
+    """Seconds that calls in flight have when partitions are taken away."""
+    at_stop: float
+    """Seconds that they have when the worker ends."""
     fenced_for: float
     """Seconds within which the group has told a worker that it lost a partition."""
     look: Callable[[], None]
@@ -62,8 +68,11 @@ class Dispatcher(Service):
         self._new_owner = owner
         self._reading = reading
         self.name = name
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"dispatcher-{name}")
-        self._finished = asyncio.Event()
+        self._thread = BlockingThread(f"dispatcher-{name}")
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._ending: asyncio.Future[None] | None = None
+        self._left = False
         self._consumer: Consumer | None = None
         self._paused: set[tuple[str, int]] = set()
         self.owners: dict[int, Owner] = {}
@@ -72,6 +81,7 @@ class Dispatcher(Service):
         """The offset behind what was fetched, by topic and partition; nothing where nothing was fetched yet."""
         self.assigned = False
         """Whether the group has ever said which partitions are ours, be it none."""
+        self._leaving = Leaving(name)
         self.turns = 0  # grows while the loop lives, whether or not there is something to read
         self.failed = ""
         self._home: asyncio.AbstractEventLoop
@@ -81,19 +91,20 @@ class Dispatcher(Service):
         self._home = asyncio.get_running_loop()
         consumer = self._consumer = self._new_consumer()
         names = [self._reading.prefix + name for name in self._reading.topics]
-        await self._blocking(
+        await self._thread.run(
             partial(consumer.subscribe, names, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         )
 
     @Service.task
     async def _run(self) -> None:
+        self._idle.clear()
         try:
-            while not self.should_stop:
+            while not self._left:
                 self.turns += 1
                 self._reading.look()
-                self._hand_out(await self._blocking(partial(self._poll, self._to_pause())))
+                self._hand_out(await self._thread.run(partial(self._poll, self._to_pause())))
         finally:
-            self._finished.set()
+            self._idle.set()
 
     @property
     def topics(self) -> Sequence[str]:
@@ -115,7 +126,7 @@ class Dispatcher(Service):
             (topic, partition)
             for partition, owner in self.owners.items()
             for topic in names
-            if not owner.ready or owner.lanes[topic].full or self._reading.asleep(topic)
+            if self._ending or not owner.ready or owner.lanes[topic].full or self._reading.asleep(topic)
         }
 
     async def _own(self, partition: int, owner: Owner, group: object) -> None:
@@ -144,35 +155,35 @@ class Dispatcher(Service):
             self._running[partition] = asyncio.ensure_future(self._own(partition, owner, group))
         log.info("dispatch_assigned", category=self.name, partitions=sorted(partitions))
 
-    async def _give_up(self, partitions: set[int]) -> None:
-        """Finish the calls in flight, bounded; what is not settled by then is known to be unknown to the next owner."""
-        tasks = [self._running.pop(partition) for partition in partitions if partition in self._running]
-        for partition in partitions:
-            owner = self.owners.pop(partition, None)
-            if owner is not None:
-                owner.stop()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._reading.drain_timeout)
-            for task in late:
-                task.cancel()
-            if late:
-                log.warning("drain_timed_out", category=self.name, owners=len(late))
+    async def _give_up(self, partitions: set[int], seconds: float) -> None:
+        """Begin nothing more there, and settle the calls in flight while the partitions are still ours."""
+        for partition in partitions & self.owners.keys():
+            self._leaving.add(self.owners.pop(partition), self._running.pop(partition))
+        await self._leaving.wait(seconds)
+
+    def finish(self) -> asyncio.Future[None]:
+        """Begin nothing more, from now on; done when calls in flight are settled, within their bound, and we left."""
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._finish())
+        return self._ending
 
     async def on_stop(self) -> None:
-        """Finish the turns at hand, commit what is settled, leave the group."""
+        """As `finish`."""
+        await self.finish()
+
+    async def _finish(self) -> None:
+        await self._give_up(set(self.owners), self._reading.at_stop)
+        self._left = True
         try:
-            await asyncio.wait_for(self._finished.wait(), self._reading.drain_timeout)
+            async with asyncio.timeout(LEAVE_S):
+                await self._idle.wait()
+                if self._consumer is not None:
+                    await self._thread.run(self._consumer.close)
         except TimeoutError:
             log.warning("dispatcher_stop_timed_out", category=self.name)
-        await self._give_up(set(self.owners))
-        if self._consumer is not None:
-            await self._blocking(self._consumer.close)
-        self._executor.shutdown(wait=False)
+        self._thread.close()
 
-    async def _blocking(self, call: Callable[[], T]) -> T:
-        return await self._home.run_in_executor(self._executor, call)
-
-    # From here on: in the executor's thread. Owners belong to the loop, and are only asked there.
+    # From here on: in the thread. Owners belong to the loop, and are only asked there.
 
     def _poll(self, to_pause: set[tuple[str, int]]) -> list[Record]:
         consumer = self._consumer
@@ -226,15 +237,17 @@ class Dispatcher(Service):
         asyncio.run_coroutine_threadsafe(self._taking_over(taken, group), self._home).result()
 
     async def _taking_over(self, partitions: set[int], group: object) -> None:
-        self._take_over(partitions, group)
+        if self._ending is None:  # else they stay paused, until whoever is next has them
+            self._take_over(partitions, group)
         self.assigned = True
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Settle what is in flight while the partitions are still ours; forget the rest."""
         gone = {tp.partition for tp in partitions}
-        giving_up = asyncio.run_coroutine_threadsafe(self._give_up(gone), self._home)
+        seconds = self._reading.at_revoke
+        giving_up = asyncio.run_coroutine_threadsafe(self._give_up(gone, seconds), self._home)
         try:
-            giving_up.result(self._reading.drain_timeout + 1)
+            giving_up.result(seconds + 2 * SETTLE_S)
         except TimeoutError:  # stopped meanwhile, or overloaded; whoever is next fences what is left
             log.warning("give_up_timed_out", category=self.name, partitions=sorted(gone))
         self._paused = set()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -18,6 +18,7 @@ from streams.core.cap import Window
 from streams.core.ledger import SPENDS, Entry, Share, Standing
 from streams.core.messages import Message
 from streams.core.plan import Call, Finish, Leave, Plan
+from streams.core.ports import Delivery, Unknown
 from streams.core.settle import Posting, Settled, Turn
 from streams.desk import Desk
 from streams.lanes import Item, Lane
@@ -91,16 +92,21 @@ class Owner:
         self.turns = 0  # grows while the loop lives, whether or not there is something to do
         self._heard = (0, desk.monotonic())  # a time of the broker's, and when it was heard
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._stopped = asyncio.Event()
+        self._cut = asyncio.Event()
 
     def wake(self) -> None:
         """Something changed: records came, a hold was lifted."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Begin nothing more; `run` returns when the calls in flight are settled."""
-        self._stopping = True
+        """Begin nothing more; `run` returns when the calls in flight are settled, and at once if there can't be any."""
+        self._stopped.set()
         self._woken.set()
+
+    def cut(self) -> None:
+        """After `stop`: wait for no call any more. What has an answer is settled by it, the others are unknown."""
+        self._cut.set()
 
     async def run(self, commit: Callable[[Mapping[str, int]], Commit]) -> None:
         """Take the partition, then work until stopped. ``commit``: what a transaction commits, from points by topic.
@@ -110,12 +116,13 @@ class Owner:
             NotWrittenError: the broker takes nothing.
         """
         try:
-            await self._ledger.take(self._recall)
+            if not await self._take():
+                return
             self._hear(self._recalled_ms)
             # Before the first message, too, since the time comes with it that the window goes by.
             await self._tell_share()
             self.ready = True
-            while not self._stopping:
+            while not self._stopped.is_set():
                 self.turns += 1
                 await self._tell_share()
                 batch = self._choose()
@@ -135,6 +142,21 @@ class Owner:
             self._heard = (at_ms, self._desk.monotonic())
             self._window.share(units, at_ms)
             self._told_units = units
+
+    async def _take(self) -> bool:
+        """Take the ledger and read it. False: told to stop before that was done, and nothing was begun."""
+        taking, stopping = (
+            asyncio.ensure_future(self._ledger.take(self._recall)),
+            asyncio.ensure_future(self._stopped.wait()),
+        )
+        try:
+            await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if taking.done():
+                taking.result()
+            return taking.done()
+        finally:
+            stopping.cancel()
+            taking.cancel()
 
     async def _idle(self) -> None:
         self._woken.clear()
@@ -191,11 +213,23 @@ class Owner:
     async def _turn(self, batch: _Batch, commit: Callable[[Mapping[str, int]], Commit]) -> None:
         begun = await self._claim(batch) if batch.calls else []
         # Nothing may come between the second look and the calls: what is released is written with the outcomes.
-        deliveries = await asyncio.gather(*(self._desk.send(turn.message) for _, turn in begun))
+        deliveries = await self._answers([asyncio.ensure_future(self._desk.send(turn.message)) for _, turn in begun])
         ended = list(batch.finished)
         for (taken, turn), delivery in zip(begun, deliveries, strict=True):
             ended.append((taken, self._desk.after_call(turn, delivery)))
         await self._settle(ended, batch.left, commit)
+
+    async def _answers(self, calls: Sequence[asyncio.Future[Delivery]]) -> list[Delivery]:
+        """What the provider said to each. How a call ended that is cut off nobody knows, unless its sender does."""
+        cut = asyncio.ensure_future(self._cut.wait())
+        either: list[asyncio.Future[Any]] = [asyncio.gather(*calls), cut]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            cut.cancel()
+            for call in calls:
+                call.cancel()  # nothing to one that has ended
+        return [_ending(one) for one in await asyncio.gather(*calls, return_exceptions=True)]
 
     async def _claim(self, batch: _Batch) -> list[tuple[_Taken, Turn]]:
         """Write the INTENTs, then look again: what may not be called now is left, or finished without a call."""
@@ -207,7 +241,7 @@ class Owner:
             if call.risky:
                 self._desk.observer.risked(turn.message)
             late = self._desk.monotonic() - written_at > self._limits.begin_within
-            match Leave() if late or self._stopping else self._desk.again(turn):
+            match Leave() if late or self._stopped.is_set() else self._desk.again(turn):
                 case Call():
                     begun.append((taken, turn))
                 case Finish(settled=settled):
@@ -266,6 +300,17 @@ class Owner:
 def _released(turn: Turn, settled: Settled) -> Settled:
     """What was claimed and ends without a call: the unit that its INTENT took comes back, and no INTENT stays."""
     return replace(settled, postings=(turn.posting(Standing.RELEASED), *settled.postings))
+
+
+def _ending(outcome: Delivery | BaseException) -> Delivery:
+    """An answer, or what is known of a call that was cut off; a sender's bugs are `Desk.send`'s."""
+    match outcome:
+        case asyncio.CancelledError():
+            return Unknown(what="the worker ended before the answer")
+        case BaseException():
+            raise outcome
+        case _:
+            return outcome
 
 
 def _identity(item: Item) -> str:

@@ -19,6 +19,7 @@ import structlog
 from adapters.kafka_admin import BrokerUnavailableError
 from streams import topics
 from streams.app import Worker
+from streams.blocking import BlockingThread
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ async def run(worker: Worker) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         require_cython(worker)
-        if not await either(asyncio.to_thread(require_topics, worker), stop):
+        if not await either(BlockingThread("topics").run(partial(require_topics, worker)), stop):
             return OK
         await listen(worker)
         for ready in (read_orders, recall_modes, recall_keys, recall_breakers):
@@ -196,7 +197,10 @@ async def _start(worker: Worker) -> None:
 
 
 async def _stop(worker: Worker, running: Running) -> None:
+    # Dispatch first, and at once: it begins nothing more, and its calls have all the time that there is.
+    finishing = [dispatcher.finish() for dispatcher in worker.dispatchers]
     await worker.app.stop()
+    await asyncio.gather(*finishing)
     for publisher in worker.publishers:
         await publisher.stop(1.0)
     for task in running.background:

@@ -78,4 +78,7 @@ class Sender(Protocol):
     """One channel's provider."""
 
     async def send(self, message: Message) -> Delivery:
-        """Hand over one message; never raises for what a provider may do."""
+        """Hand over one message; never raises for what a provider may do.
+
+        Cancelled, since its worker must end, it may answer all the same: `Refused` if the provider surely has nothing.
+        """

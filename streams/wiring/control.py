@@ -47,7 +47,12 @@ class Control:
 
 
 def new_control(
-    settings: Settings, bootstrap: str, inbound: Iterable[str], holds: Holds, ignored: Callable[[str], None]
+    settings: Settings,
+    bootstrap: str,
+    inbound: Iterable[str],
+    holds: Holds,
+    ignored: Callable[[str], None],
+    kind: type[ControlReader] = ControlReader,
 ) -> Control:
     """Orders of the listed operators, and the holds that follow from them. ``inbound``: topics of producers.
 
@@ -60,7 +65,7 @@ def new_control(
     for name, operator in known.items():
         if operator.keys.dropped:
             log.warning("operator_keys_dropped", operator=name, dropped=operator.keys.dropped)
-    reader = ControlReader(known, ignored=ignored)
+    reader = kind(known, ignored=ignored)
     listener = Listener(entry=reader.take, batch=reader.batch_taken, confirmed=reader.confirmed)
     return Control(
         reader=reader,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
+from typing import Final
 
 from confluent_kafka import Consumer, Producer
 
@@ -23,9 +24,15 @@ from streams.core.templates import Templates
 from streams.desk import Desk, DispatchObserver
 from streams.dispatcher import Dispatcher, Reading
 from streams.holds import Holds
+from streams.leaving import SETTLE_S
 from streams.ledger import Ledger
 from streams.owner import Limits, Owner
 from streams.wiring.kafka import group_of
+
+END_S: Final = 2.5
+"""Of a worker's time to end, what it needs after its calls: to settle, to leave its groups, to say goodbye."""
+POLL_SHARE: Final = 2 / 3
+"""Of the time between two polls, what a revoke may take; beyond all of it the group believes that we are gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +71,8 @@ def new_dispatcher(settings: Settings, bootstrap: str, category: Category, parts
     reading = Reading(
         topics=read_topics(category),
         prefix=settings.topic_prefix,
-        drain_timeout=settings.drain_timeout,
+        at_revoke=at_revoke(settings),
+        at_stop=at_stop(settings),
         fenced_for=settings.kafka_session_timeout * 2,
         look=parts.look,
     )
@@ -99,6 +107,16 @@ def dispatch_group(settings: Settings, category: Category) -> str:
 def span_s(settings: Settings) -> float:
     """The cap's window, with the time that a call may take to begin."""
     return settings.rate_window + settings.dispatch_begin_within
+
+
+def at_revoke(settings: Settings) -> float:
+    """Seconds for calls in flight when partitions are taken away: until their own deadline, since nothing presses."""
+    return min(settings.slowest_call + SETTLE_S, settings.dispatch_max_poll_interval * POLL_SHARE)
+
+
+def at_stop(settings: Settings) -> float:
+    """The same when the worker ends: as long as it may take to end."""
+    return max(settings.shutdown_timeout - END_S, 0.0)
 
 
 def read_topics(category: Category) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -13,15 +14,22 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from adapters.kafka_log import Entry
 from streams import topics
 from streams.app import Parts, Worker
-from streams.core.ledger import Entry, Standing
+from streams.control import ControlReader
+from streams.core import ledger
+from streams.core.dispatch import Hold
+from streams.core.ledger import Standing
 from streams.core.ports import Delivered
 from streams.core.records import Emit
 from streams.ledger import Commit, Ledger, Read
 from streams.owner import Owner
 from tests.faults.sender import reach, senders
 
+SELDOM_S: Final = 3.0
+HELD_AS: Final = Hold.BREAKER
+"""A reason that nobody sets, or lifts, for these topics: orders lift what nobody ordered."""
 STALL_S: Final = 14.0
 """A broker looks every ten seconds for transactions that are open for too long."""
 
@@ -39,6 +47,62 @@ class TellsOfIntent(Owner):
         if begun:
             await reach("intent", ids_of(begun))
         return begun
+
+
+class TellsOfClaim(Ledger):
+    """For 13: the INTENTs are written, the gate not yet asked for the second time."""
+
+    async def write(self, emits: Sequence[Emit], commit: Commit | None = None) -> list[int]:
+        times = await super().write(emits, commit)
+        if commit is None:  # outcomes are written with offsets
+            await reach("claimed", [(emit.key or b"").decode() for emit in emits])
+        return times
+
+
+class LooksOnce(Owner):
+    """Planted for 13: whoever has claimed calls."""
+
+    async def _claim(self, batch: Any) -> Any:
+        await self._post([turn.posting(Standing.INTENT) for _, turn in batch.calls])
+        return list(batch.calls)
+
+
+class ReadsSeldom(ControlReader):
+    """Planted for 13: orders are looked at every three seconds, and what was known counts until then."""
+
+    def fresh(self, within_s: float) -> bool:
+        del within_s
+        return self._read.is_set()
+
+    def take(self, entry: Entry) -> None:
+        if self._read.is_set():
+            asyncio.get_running_loop().call_later(SELDOM_S, self._take_late, entry)
+        else:
+            super().take(entry)
+
+    def _take_late(self, entry: Entry) -> None:
+        super().take(entry)
+        self.batch_taken()
+
+
+class FailsOpen(ControlReader):
+    """Planted for 14: who can't read the orders goes by those that are known, from the start on."""
+
+    def fresh(self, within_s: float) -> bool:
+        del within_s
+        return True
+
+    async def read_to_end(self, *, remind_every: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._read.wait(), remind_every / 10)
+
+
+class ObeysTwice(ControlReader):
+    """Planted for 14: an order is obeyed whenever it comes."""
+
+    def take(self, entry: Entry) -> None:
+        self._seen.clear()
+        super().take(entry)
 
 
 class TellsOfSettled(Owner):
@@ -67,7 +131,7 @@ class ResendsUnknown(Owner):
     """Planted for 4: a call whose end nobody saw counts as one that never began."""
 
     def _recall(self, read: Read) -> None:
-        if isinstance(read.entry, Entry) and read.entry.standing is Standing.INTENT:
+        if isinstance(read.entry, ledger.Entry) and read.entry.standing is Standing.INTENT:
             read = replace(read, entry=replace(read.entry, standing=Standing.RELEASED))
         super()._recall(read)
 
@@ -76,8 +140,15 @@ class ForgetsTheCap(Owner):
     """Planted for 7: whoever takes a partition doesn't count what those before it have begun."""
 
     def _recall(self, read: Read) -> None:
-        if isinstance(read.entry, Entry):
+        if isinstance(read.entry, ledger.Entry):
             self.table[read.key] = read.entry
+
+
+class GoesOn(Owner):
+    """Planted for 17: who is told to end takes the next messages all the same."""
+
+    def stop(self) -> None:
+        """Nothing."""
 
 
 class Stalls(Ledger):
@@ -114,10 +185,10 @@ def dispatch_held(built: Worker) -> None:
 
     def let_go(*_: object) -> None:
         for topic in topics.DISPATCH.values():
-            built.holds.release(topic, "paused")
+            built.holds.release(topic, HELD_AS)
 
     for topic in topics.DISPATCH.values():
-        built.holds.hold(topic, "paused")
+        built.holds.hold(topic, HELD_AS)
     signal.signal(signal.SIGUSR1, let_go)
 
 
@@ -139,5 +210,11 @@ COMPOSITIONS: Final[Mapping[str, Parts]] = {
     "planted-settles-first": Parts(senders=lambda _settings: senders(), owner=SettlesFirst),
     "planted-resends-unknown": Parts(senders=lambda _settings: senders(), owner=ResendsUnknown),
     "planted-forgets-the-cap": Parts(senders=lambda _settings: senders(), owner=ForgetsTheCap),
+    "tells-of-claim": Parts(senders=lambda _settings: senders(), ledger=TellsOfClaim),
+    "planted-looks-once": Parts(senders=lambda _settings: senders(), ledger=TellsOfClaim, owner=LooksOnce),
+    "planted-reads-seldom": Parts(senders=lambda _settings: senders(), orders=ReadsSeldom),
+    "planted-fails-open": Parts(senders=lambda _settings: senders(), orders=FailsOpen),
+    "planted-obeys-twice": Parts(senders=lambda _settings: senders(), orders=ObeysTwice),
+    "planted-goes-on": Parts(senders=lambda _settings: senders(), owner=GoesOn),
     "planted-unfenced": Parts(senders=lambda _settings: senders(before="begin"), ledger=Unfenced),
 }

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Mapping
     from types import TracebackType
 
-__all__ = ["FETCH", "PRODUCE", "UNKNOWN", "BlackHoleProxy", "FrameCount"]
+__all__ = ["FETCH", "LIST_OFFSETS", "PRODUCE", "UNKNOWN", "BlackHoleProxy", "FrameCount"]
 
 # https://kafka.apache.org/protocol#protocol_api_keys
 PRODUCE: Final = 0
 FETCH: Final = 1
+LIST_OFFSETS: Final = 2
 
 MAX_CONNECTIONS = 512
 CALL_SECONDS = 10.0

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams import topics
+from tests.builders import message, route
 from tests.faults.fates import Fates, fates
 from tests.faults.provider import FakeProvider
 from tests.faults.sender import PROVIDER, WORKER
 from tests.waiting import eventually
-from tests.world import Centre, Outgoing, WorkerProcess
+from tests.world import ISSUER, Centre, Outgoing, WorkerProcess
 
 LIVE: Final = {"MODE": "live", "DISABLE_SEND": "false", "SMTP_URL": "smtp://127.0.0.1:2525"}
 PARTITIONS: Final = topics.DISPATCH_PARTITIONS["transactional"]
@@ -45,25 +46,21 @@ class Scene:
         return next(w for w in self.centre.workers if w.process.running and w.process.pid == pid)
 
     def fill(self, count: int) -> list[Outgoing]:
-        """Have so many messages wait for dispatch, one for each recipient, none begun, and no worker running."""
-        return self.waiting_for_dispatch(self.centre.events_to_many(count))
+        """Have so many messages wait for dispatch, one for each recipient, none begun, and no worker running.
+
+        They are appended as rendering appends them, by no worker: what happens before dispatch is other faults' matter.
+        """
+        return self.append([f"student-{number}" for number in range(count)])
 
     def fill_one(self, count: int) -> list[Outgoing]:
         """The same, all for one recipient, hence in one partition."""
-        return self.waiting_for_dispatch(
-            [self.centre.to("student-7", f"{n}-{uuid.uuid4().hex[:8]}") for n in range(count)]
-        )
+        return self.append(["student-7"] * count)
 
-    def waiting_for_dispatch(self, events: list[Outgoing]) -> list[Outgoing]:
-        """Have them go all the way to dispatch, and wait there."""
-        before = self.waiting()
-        filler = self.worker("dispatch-held").wait_ready()
-        self.centre.produce(events)
-        eventually(lambda: self.waiting() == before + len(events), seconds=90, what="all to wait for dispatch")
-        filler.terminate()
-        assert filler.exit_code(20) == 0
-        assert self.provider.calls == [], "held dispatch called the provider"
-        return events
+    def append(self, recipients: Sequence[str]) -> list[Outgoing]:
+        """A message for each; returned are their events, of which there is nothing but the name."""
+        made = [_message(recipient, f"{n}-{uuid.uuid4().hex[:8]}") for n, recipient in enumerate(recipients)]
+        self.centre.produce(made, topic=topics.DISPATCH_TRANSACTIONAL)
+        return made
 
     def waiting(self) -> int:
         """Messages that were ever appended to the dispatch topics."""
@@ -84,3 +81,8 @@ class Scene:
     def seen(self, worker: WorkerProcess, word: str, *, beyond: int = 0) -> Callable[[], bool]:
         """Whether a worker's log has said something more than ``beyond`` times."""
         return lambda: worker.log.read_text("utf-8", "replace").count(word) > beyond
+
+
+def _message(recipient: str, jti: str) -> Outgoing:
+    made = message(route=route(event_id=f"{ISSUER}/{jti}", recipient_id=recipient))
+    return Outgoing(value=made.encode(), event_id=made.route.event_id, key=recipient.encode())

@@ -11,6 +11,7 @@ import tests.faults.clock  # noqa: F401 - before anything that binds the time
 
 import asyncio
 import itertools
+import os
 import signal
 import sys
 import time
@@ -42,7 +43,11 @@ from tests.world import INBOUND
 
 FAULTY: Final = "x-fault"
 """Records with this header meet a bug in their step."""
+HELD_AS: Final = "a fault"
+"""A reason that only this file knows: orders lift what nobody ordered."""
 LINGER_S: Final = 1.0
+ORDERS_AT: Final = "FAULT_ORDERS_AT"
+"""Where the topic of orders is read, instead of at the brokers."""
 SLOW_S: Final = 0.003
 DELIVERED_AT_ONCE: Final = 2
 ROOMY: Final = 1_000_000
@@ -215,8 +220,8 @@ class CommitsWhatItRead(transport.Consumer):
 
 def held(built: Worker) -> None:
     """Hold the inbound topic; SIGUSR1 lets it go."""
-    built.holds.hold(INBOUND, "paused")
-    signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, "paused"))
+    built.holds.hold(INBOUND, HELD_AS)
+    signal.signal(signal.SIGUSR1, lambda *_: built.holds.release(INBOUND, HELD_AS))
 
 
 def let_go(built: Worker) -> None:
@@ -266,6 +271,8 @@ async def run(name: str) -> int:
     """Build that composition and run it as the product would."""
     settings = config.load(for_worker=True)
     built = build(settings, settings.kafka_bootstrap or "", COMPOSITIONS[name])
+    if ORDERS_AT in os.environ:
+        built.control.follower._config["bootstrap.servers"] = os.environ[ORDERS_AT]
     if name in PREPARATIONS:
         PREPARATIONS[name](built)
     try:
