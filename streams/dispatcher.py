@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -32,7 +32,6 @@ from streams.transport import FAUST_LOG
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 POLL_S: Final = 0.1
 BATCH: Final = 500
 COUNT_EVERY_S: Final = 5.0
