@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -31,7 +31,6 @@ from streams.transport import FAUST_LOG
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 POLL_S: Final = 0.1
 BATCH: Final = 500
 LEAVE_S: Final = 1.0

@@ -62,10 +62,6 @@ class Scene:
         self.centre.produce(made, topic=topics.DISPATCH_TRANSACTIONAL)
         return made
 
-    def waiting(self) -> int:
-        """Messages that were ever appended to the dispatch topics."""
-        return sum(sum(self.centre.ends(topic).values()) for topic in topics.DISPATCH.values())
-
     def fates(self, events: Sequence[Outgoing]) -> Fates:
         """What became of them so far."""
         return fates(self.centre, self.provider, events)

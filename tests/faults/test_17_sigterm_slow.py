@@ -60,7 +60,9 @@ def play_slow(scene: Scene, composition: str) -> None:
     time.sleep(scene.rng.random() * 0.5)
 
     told_at, took = leave(worker)
-    late = assert_begins_nothing(list(scene.provider.calls), told_at)
+    calls = list(scene.provider.calls)
+    late = assert_begins_nothing(calls, told_at)
+    assert scene.fates(events).count("sent") == len(calls), "calls had begun that it did not wait for"
     scene.provider.latency_s = 0.05
     scene.worker()
     found = scene.all_ended(events)
@@ -150,7 +152,7 @@ def test_calls_that_last_outlive_a_rebalance(scene: Scene) -> None:
     assert_fates(scene.centre, found, may_park=0)
 
 
-def test_without_a_broker_a_worker_still_leaves_in_time(scene: Scene, proxy: BlackHoleProxy) -> None:
+def test_without_a_broker_a_worker_still_leaves_in_time(proxy: BlackHoleProxy, scene: Scene) -> None:
     """What could not be written is as after a crash: calls that ran may be parked, and nothing is lost."""
     events = scene.fill(EVENTS)
     scene.provider.latency_s = 0.3
