@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
+from streams.batches import Batch, Taken, ending, identity, released
 from streams.core.cap import Window
 from streams.core.ledger import SPENDS, Entry, Share, Standing
-from streams.core.messages import Message
-from streams.core.plan import Call, Finish, Leave, Plan
-from streams.core.ports import Delivery, Unknown
+from streams.core.plan import Call, Finish, Leave
+from streams.core.ports import Delivery
 from streams.core.settle import Posting, Settled, Turn
 from streams.desk import Desk
-from streams.lanes import Item, Lane
+from streams.lanes import Lane
 from streams.ledger import Commit, Ledger, Read
 
 log = structlog.get_logger(__name__)
@@ -38,36 +38,6 @@ class Limits:
     calls: int
     begin_within: float
     lane: int = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """An item at its turn, and the lane that it came from."""
-
-    topic: str
-    item: Item
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Turns that are taken together: calls to be claimed, what is finished without one, what is left for later."""
-
-    calls: list[tuple[_Taken, Call]] = field(default_factory=list)
-    left: list[tuple[_Taken, Turn]] = field(default_factory=list)
-    finished: list[tuple[_Taken, Settled]] = field(default_factory=list)
-    identities: set[str] = field(default_factory=set)
-
-    def __len__(self) -> int:
-        return len(self.calls) + len(self.finished)
-
-    def add(self, taken: _Taken, plan: Plan) -> None:
-        """One more turn."""
-        self.identities.add(_identity(taken.item))
-        match plan:
-            case Call():
-                self.calls.append((taken, plan))
-            case Finish(settled=settled):
-                self.finished.append((taken, settled))
 
 
 class Owner:
@@ -175,20 +145,20 @@ class Owner:
 
     # Choosing: whose turn it is.
 
-    def _choose(self) -> _Batch:
+    def _choose(self) -> Batch:
         self._hear(max((item.record.appended_ms for lane in self.lanes.values() if (item := lane.head())), default=0))
-        batch, room = _Batch(), self.room()
+        batch, room = Batch(), self.room()
         for topic, lane in self.lanes.items():
             while len(batch) < TURNS and (item := lane.head()) is not None:
-                if _identity(item) in batch.identities:
+                if identity(item) in batch.identities:
                     break  # another copy has its turn in this batch: what comes of it decides about this one
-                plan = self._desk.plan(item, topic, self.table.get(_identity(item)))
+                plan = self._desk.plan(item, topic, self.table.get(identity(item)))
                 spends = isinstance(plan, Call) or (isinstance(plan, Finish) and plan.spends)
                 busy = isinstance(plan, Call) and len(batch.calls) >= self._limits.calls
                 if isinstance(plan, Leave) or busy or (spends and room < 1):
                     break
                 room -= spends
-                batch.add(_Taken(topic, lane.take()), plan)
+                batch.add(Taken(topic, lane.take()), plan)
         return batch
 
     def units(self) -> int:
@@ -210,7 +180,7 @@ class Owner:
 
     # A turn: claim, look again, call, settle.
 
-    async def _turn(self, batch: _Batch, commit: Callable[[Mapping[str, int]], Commit]) -> None:
+    async def _turn(self, batch: Batch, commit: Callable[[Mapping[str, int]], Commit]) -> None:
         begun = await self._claim(batch) if batch.calls else []
         # Nothing may come between the second look and the calls: what is released is written with the outcomes.
         deliveries = await self._answers([asyncio.ensure_future(self._desk.send(turn.message)) for _, turn in begun])
@@ -229,9 +199,9 @@ class Owner:
             cut.cancel()
             for call in calls:
                 call.cancel()  # nothing to one that has ended
-        return [_ending(one) for one in await asyncio.gather(*calls, return_exceptions=True)]
+        return [ending(one) for one in await asyncio.gather(*calls, return_exceptions=True)]
 
-    async def _claim(self, batch: _Batch) -> list[tuple[_Taken, Turn]]:
+    async def _claim(self, batch: Batch) -> list[tuple[Taken, Turn]]:
         """Write the INTENTs, then look again: what may not be called now is left, or finished without a call."""
         written_at = self._desk.monotonic()
         await self._post([call.turn.posting(Standing.INTENT) for _, call in batch.calls])
@@ -245,15 +215,15 @@ class Owner:
                 case Call():
                     begun.append((taken, turn))
                 case Finish(settled=settled):
-                    batch.finished.append((taken, _released(turn, settled)))
+                    batch.finished.append((taken, released(turn, settled)))
                 case Leave():
                     batch.left.append((taken, turn))
         return begun
 
     async def _settle(
         self,
-        ended: Sequence[tuple[_Taken, Settled]],
-        left: Sequence[tuple[_Taken, Turn]],
+        ended: Sequence[tuple[Taken, Settled]],
+        left: Sequence[tuple[Taken, Turn]],
         commit: Callable[[Mapping[str, int]], Commit],
     ) -> None:
         postings = [posting for _, settled in ended for posting in settled.postings]
@@ -283,7 +253,7 @@ class Owner:
         elif entry.standing is Standing.RELEASED and before is not None and before.standing is Standing.INTENT:
             self._window.give_back(dispatch_id)  # not one that was parked, and that an operator released
 
-    def _points(self, taken: Sequence[_Taken]) -> dict[str, int]:
+    def _points(self, taken: Sequence[Taken]) -> dict[str, int]:
         """How far each lane may be committed once these turns have ended."""
         points = {}
         for topic, lane in self.lanes.items():
@@ -292,28 +262,6 @@ class Owner:
                 points[topic] = point
         return points
 
-    def _put_back(self, taken: Sequence[_Taken]) -> None:
+    def _put_back(self, taken: Sequence[Taken]) -> None:
         for topic, lane in self.lanes.items():
             lane.put_back([each.item for each in taken if each.topic == topic])
-
-
-def _released(turn: Turn, settled: Settled) -> Settled:
-    """What was claimed and ends without a call: the unit that its INTENT took comes back, and no INTENT stays."""
-    return replace(settled, postings=(turn.posting(Standing.RELEASED), *settled.postings))
-
-
-def _ending(outcome: Delivery | BaseException) -> Delivery:
-    """An answer, or what is known of a call that was cut off; a sender's bugs are `Desk.send`'s."""
-    match outcome:
-        case asyncio.CancelledError():
-            return Unknown(what="the worker ended before the answer")
-        case BaseException():
-            raise outcome
-        case _:
-            return outcome
-
-
-def _identity(item: Item) -> str:
-    """The dispatch id; for what is no message, its place."""
-    content = item.content
-    return content.route.dispatch_id if isinstance(content, Message) else f"offset {item.record.offset}"
