@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache
@@ -231,10 +232,17 @@ def test_our_check_of_a_format_is_no_laxer_than_the_one_of_jsonschema_rs(name: s
     """Stricter it is where that one errs: other bytes for digits in dates, host names that only look encoded."""
     value = "".join(data.draw(st.lists(st.sampled_from(GRAINS[name]), max_size=7)))
     theirs = jsonschema_rs.Draft202012Validator({"format": name}, validate_formats=True).is_valid(value)
+    if theirs and name in ("date", "date-time") and not re.match(r"[0-9]{4}", value, re.ASCII):
+        theirs = False  # it takes a year of any bytes
     assert CHECKS[name](value) is theirs
 
 
-LAX = [("date", "20-6-01-01"), ("date-time", "202.-11-20T09:30:00Z"), ("email", "a@xn--80ak6aa92ec.d")]
+LAX = [
+    ("date", "20-6-01-01"),
+    ("date", "--01-01-01"),
+    ("date-time", "202.-11-20T09:30:00Z"),
+    ("email", "a@xn--80ak6aa92ec.d"),
+]
 
 
 @pytest.mark.parametrize(("name", "value"), LAX)
