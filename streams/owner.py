@@ -191,12 +191,15 @@ class Owner:
 
     async def _answers(self, calls: Sequence[asyncio.Future[Delivery]]) -> list[Delivery]:
         """What the provider said to each. How a call ended that is cut off nobody knows, unless its sender does."""
-        cut = asyncio.ensure_future(self._cut.wait())
-        either: list[asyncio.Future[Any]] = [asyncio.gather(*calls), cut]
+        if not calls:
+            return []
+        cut, all_ended = asyncio.ensure_future(self._cut.wait()), asyncio.ensure_future(asyncio.wait(calls))
+        either: list[asyncio.Future[Any]] = [all_ended, cut]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             cut.cancel()
+            all_ended.cancel()
             for call in calls:
                 call.cancel()  # nothing to one that has ended
         return [ending(one) for one in await asyncio.gather(*calls, return_exceptions=True)]

@@ -82,9 +82,13 @@ class FakeProducer:
 
     async def report(self, *indexes: int, error: int | None = None) -> None:
         """Report the records of these calls as confirmed, or as failed; returns when the publisher has settled it."""
+        self.tell(*indexes, error=error)
+        await self.settled()
+
+    def tell(self, *indexes: int, error: int | None = None) -> None:
+        """The same, without waiting: for a publisher that may poll no more once it is told."""
         for index in indexes:
             self._reports.put(_reporting(self.records[index], error))
-        await self.settled()
 
     async def settled(self) -> None:
         """Return once everything reported so far has reached the event loop."""

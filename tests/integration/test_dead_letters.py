@@ -180,6 +180,11 @@ def test_a_redrive_that_is_killed_and_begun_again_doubles_nothing(
 ) -> None:
     """Each event has one receipt; on Apache Kafka each stands once on the redrive topic, too."""
     centre.extra["HEARTBEAT_GONE_AFTER"] = GONE_AFTER
+    centre.extra |= {
+        "BREAKER_RUN": "1000",
+        "BREAKER_MIN_SAMPLE": "100",
+        "BREAKER_WINDOW": "100",
+    }  # so many refusals are what is wanted here
     whole = without_type(centre, "new_match")
     first = centre.worker().wait_ready()
     events = centre.events(40)

@@ -250,8 +250,8 @@ def test_stop_waits_for_what_is_in_flight() -> None:
             stopping = asyncio.create_task(at.publisher.stop(5.0))
             await turns()
             assert not stopping.done()
-            await at.producer.report(0)
-            await asyncio.wait_for(stopping, 1)
+            at.producer.tell(0)
+            await asyncio.wait_for(stopping, 5)
             assert at.acked == [(0, 0)]
 
     asyncio.run(scenario())
