@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep, time
+from time import time
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -31,12 +31,12 @@ from streams.explain import event_id_of
 from streams.inbound import from_kafka
 from streams.wiring.kafka import topic_admin
 from tests.builders import shipped_schemas
+from tests.offsets import end_of
 
 ISSUER = "scholarship_agent"
 AUTH = "scholar_auth"
 KID = "test-1"
 OPERATOR = "nora"
-_NO_LEADER_YET = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 INBOUND = f"events.{ISSUER}"
 SHORT = {
     # All durations are settings; tests divide them.
@@ -290,21 +290,9 @@ class Centre:
         try:
             full = self.prefix + name
             partitions = consumer.list_topics(full, timeout=20).topics[full].partitions
-            return {p: _end(consumer, TopicPartition(full, p)) for p in partitions}
+            return {p: end_of(consumer, TopicPartition(full, p)) for p in partitions}
         finally:
             consumer.close()
-
-
-def _end(consumer: Consumer, place: TopicPartition) -> int:
-    """The end offset; a topic that was made just now may not have its leader yet."""
-    for _ in range(50):
-        try:
-            return int(consumer.get_watermark_offsets(place, timeout=20)[1])
-        except KafkaException as error:
-            if not error.args[0].retriable() and error.args[0].code() not in _NO_LEADER_YET:
-                raise
-            sleep(0.1)
-    raise AssertionError(f"{place.topic} has no leader")
 
 
 def _example(event_type: str) -> dict[str, Any]:
