@@ -99,9 +99,7 @@ class Settings(BaseSettings):
     publish_refused_for: Seconds = _row("A refused topic is tried again for so long; then the process ends.", 30.0, "s")
     drain_timeout: Seconds = _row("Time for agents' outputs in flight when partitions are taken away.", 4.0, "s")
     shutdown_timeout: Seconds = _row(
-        "Time from SIGTERM to the end, below the platform's own (10 s where nobody says). Calls have 2.5 s less.",
-        8.5,
-        "s",
+        "Time from SIGTERM to the end; must stay below the platform's own. Calls have 2.5 s less.", 8.5, "s"
     )
     watchdog_after: Seconds = _row("Records waiting and no progress for so long ends the process.", 60.0, "s")
 

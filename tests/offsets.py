@@ -1,4 +1,4 @@
-"""Where a partition ends, asked as often as it takes."""
+"""Where a partition ends, also of a topic that was made just now."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.fault(20), pytest.mark.timeout(400
 OFTEN: Final = {"log.retention.check.interval.ms": "1000", "log.initial.task.delay.ms": "1000"}
 OLD: Final = timedelta(days=3, hours=1)
 """Beyond the retention of dead letters, by the event's own time."""
-LETTERS: Final = 30
+LETTERS: Final = 15
+"""Fewer than make a breaker open (BREAKER_MIN_SAMPLE)."""
 PACE: Final = Pace(factor=4, cap=60)
 WRONG_S: Final = 300
 
