@@ -153,7 +153,7 @@ def test_a_cancel_in_the_middle_loses_nothing(centre: Centre) -> None:
     """While it runs a second one is refused; what it had not done is still listed, and the next one does just that."""
     centre.extra["HEARTBEAT_GONE_AFTER"] = "10"
     put_letters(centre, originals(60), Rejected(Reason.INTERNAL_ERROR, "a bug"), Stage.INGEST)
-    with running(centre, "redrive", "--go", *WHY, "--rate", "4"):
+    with running(centre, "redrive", "--go", *WHY, "--rate", "1"):  # three commands run beside it
         eventually(lambda: bool(centre.read(topics.REDRIVE)), what="the first ones")
 
         second = comcenter(centre, "dlq", "redrive", "--go", *WHY)
