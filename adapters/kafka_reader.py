@@ -18,6 +18,8 @@ FAR: Final = 2**63
 """Beyond every offset."""
 Place = tuple[str, int]
 
+NO_LEADER_YET: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+
 
 class TopicReader:
     """One consumer, assigned by hand. ``config``: settings that every confluent-kafka client shares."""
@@ -99,10 +101,21 @@ class TopicReader:
         self.complete = False
         try:
             places = [TopicPartition(topic, partition, since_ms) for topic, partition in self._places(topics)]
-            starts = self._consumer.offsets_for_times(places, timeout=self._timeout)
+            starts = self._starts(places, within=min(seconds, self._timeout))
         except KafkaException as error:
             raise BrokerUnavailableError(f"can't find where to begin: {error.args[0].str()}") from None
         yield from self.rest({(tp.topic, tp.partition): tp.offset for tp in starts if tp.offset >= 0}, seconds=seconds)
+
+    def _starts(self, places: list[TopicPartition], *, within: float) -> list[TopicPartition]:
+        """Where to begin. A leader that moves, or isn't there yet, is asked again for a while."""
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                return self._consumer.offsets_for_times(places, timeout=self._timeout)
+            except KafkaException as error:
+                if error.args[0].code() not in NO_LEADER_YET or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
 
     def rest(self, starts: Mapping[Place, int], *, seconds: float) -> Iterator[Message]:
         """Every record from these offsets to the end as it is when reached; at most ``seconds`` long.

@@ -22,7 +22,7 @@ def test_an_event_of_every_type_becomes_a_message_of_its_category(centre: Centre
 
     centre.produce([centre.event(f"one-{name}", name) for name in wanted])
 
-    eventually(lambda: len(centre.read(topics.RECEIPTS)) == len(wanted), what="a receipt for each type")
+    eventually(lambda: len(centre.read(topics.RECEIPTS)) == len(wanted), seconds=60, what="a receipt for each type")
     receipts = [orjson.loads(record.value or b"") for record in centre.read(topics.RECEIPTS)]
     assert {receipt["route"]["event_type"]: receipt["route"]["category"] for receipt in receipts} == wanted
     states = {(receipt["route"]["category"], receipt["state"], receipt["reason"]) for receipt in receipts}

@@ -14,7 +14,7 @@ from tests.integration.test_end_to_end import comcenter, reasons, receipts
 from tests.waiting import eventually
 from tests.world import AUTH, ISSUER, KID, Centre, Outgoing
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.best_broker, pytest.mark.timeout(120)]
 
 
 class Door(AuthServer):
